@@ -1,0 +1,63 @@
+# Two commands on a machine that has Python 3.11 or later and make: `make demo` and `make test`.
+# Everything else is installed into .venv, at the versions of constraints.txt.
+
+.PHONY: setup test check demo constraints clean
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+EXTRAS := local,faust,test,check
+
+# Extra arguments: make test PYTEST_ARGS="tests/unit -x", make demo DEMO_ARGS="--quick".
+PYTEST_ARGS ?=
+DEMO_ARGS ?=
+
+# Downloads are large: a slow line is not an error.
+export UV_HTTP_TIMEOUT ?= 300
+
+help:
+	@echo "make demo    the whole thing on this machine, on a real corpus   (DEMO_ARGS=...)"
+	@echo "make test    all checks and all tests, with real Kafka           (PYTEST_ARGS=...)"
+	@echo "make check   lint, format, types, layers"
+	@echo "make setup   .venv with pinned versions; the others do it when needed"
+	@echo "make clean   stops the local stack and removes its data and all caches"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@python=$${PYTHON:-}; \
+	for candidate in python3 python3.11 python3.12 python3.13 python3.14; do \
+	    test -z "$$python" || break; \
+	    if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$candidate; fi; \
+	done; \
+	test -n "$$python" || { echo "Python 3.11 or later is needed: install it, or name it with PYTHON=..." >&2; exit 1; }; \
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $$python -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	@echo "fetching the jars of Kafka, Kafka Connect and Debezium"
+	@$(BIN)/python -m compose.native.jars || echo "the local stack will try again when it starts"
+	@touch $@
+
+test: check
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+demo: setup
+	$(BIN)/embedstream demo $(DEMO_ARGS)
+
+# Moves every pin to the newest version that goes together.
+constraints: setup
+	$(BIN)/uv pip compile pyproject.toml --extra local --extra faust --extra test --extra check --universal \
+	    --python-version 3.11 --upgrade --no-header --no-annotate --quiet --output-file constraints.txt
+	@$(BIN)/uv --version | sed 's/^uv \([^ ]*\).*/uv==\1/' >> constraints.txt
+
+clean:
+	@! test -f $(STAMP) || $(BIN)/python -c 'from compose.native.stack import Stack; Stack().remove()'
+	rm -rf data build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +

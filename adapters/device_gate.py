@@ -1,0 +1,60 @@
+"""The gate in front of a device that a bulk load and queries share.
+
+One micro-batch is on the device at a time. A query that arrives goes next: it waits for the micro-batch that is
+running and for queries before it, never for the bulk work behind them. So that a stream of queries cannot stop the
+index from staying fresh, one micro-batch of bulk work is let in after every ``patience`` urgent turns in a row while
+it waits.
+
+Law: at most one turn is open; an urgent turn begins before any bulk turn that had not begun when it asked, except for
+one bulk turn in ``patience`` + 1.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Condition
+
+
+class DeviceGate:
+    """Turns on one device, for any number of threads. Not reentrant."""
+
+    def __init__(self, patience: int = 16) -> None:
+        self._changed = Condition()
+        self._busy = False
+        self._urgent_waiting = 0
+        self._bulk_waiting = 0
+        self._urgent_in_a_row = 0
+        self._patience = patience
+
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many wait: (urgent, bulk)."""
+        with self._changed:
+            return self._urgent_waiting, self._bulk_waiting
+
+    @contextmanager
+    def turn(self, *, urgent: bool) -> Iterator[None]:
+        """Holds the device for the block; waits for it first."""
+        with self._changed:
+            self._queue(urgent, 1)
+            try:
+                self._changed.wait_for(lambda: not self._busy and self._may_enter(urgent))
+            finally:
+                self._queue(urgent, -1)
+            self._busy = True
+            self._urgent_in_a_row = self._urgent_in_a_row + 1 if urgent and self._bulk_waiting else 0
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+
+    def _may_enter(self, urgent: bool) -> bool:  # noqa: FBT001 - the two kinds of turn
+        bulk_is_due = self._bulk_waiting > 0 and self._urgent_in_a_row >= self._patience
+        return not bulk_is_due if urgent else bulk_is_due or self._urgent_waiting == 0
+
+    def _queue(self, urgent: bool, change: int) -> None:  # noqa: FBT001 - as above
+        if urgent:
+            self._urgent_waiting += change
+        else:
+            self._bulk_waiting += change

@@ -1,0 +1,190 @@
+"""One shard of the engine as ``VectorIndex``.
+
+Any number of threads may use it at once. Searches and reads run side by side, each in the engine with Python's
+interpreter free; a write, a flush or the optimizer runs alone (see ``gate``). The engine holds the interpreter while
+it writes, so a call's writes are applied in portions, between which searches get their turn.
+
+The write-ahead log takes every operation before it is applied: an acknowledged write survives SIGKILL of this process
+at once, and loss of power after :meth:`EdgeIndex.flush`. Until somebody optimizes the shard, search is exact.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+from qdrant_edge import (
+    CountRequest,
+    EdgeShard,
+    Filter,
+    PayloadSelector,
+    Query,
+    QueryRequest,
+    ScrollRequest,
+)
+
+from adapters.admission import admit, admit_ids, admit_vector
+from adapters.edge.gate import Gate
+from adapters.edge.points import (
+    Operation,
+    conditions_filter,
+    documents_filter,
+    operations,
+    point_of,
+    state_filter,
+)
+from schemas.identity import ChunkId, DocId
+from stream.errors import EmbedstreamError, Fatal
+from stream.points import DenseVector, Hit, Point, StoredPoint, Write
+from stream.ports import Condition, FieldType, VectorSpec
+
+PAGE = 2048
+"""Records a scroll of ids and states brings at once."""
+PAGE_OF_POINTS = 512
+"""Whole points are larger."""
+POINTS_A_TURN = 64
+"""Points that are written before waiting searches get their turn."""
+
+_PLANNING = PayloadSelector.Include(["doc_id", "version", "state", "payload_digest"])
+
+
+class EdgeIndex:
+    """A collection in this process."""
+
+    def __init__(self, shard: EdgeShard, vector: VectorSpec, fields: Mapping[str, FieldType]) -> None:
+        self.vector = vector
+        self.fields = dict(fields)
+        self._shard = shard
+        self._gate = Gate()
+
+    def read(self, documents: Sequence[DocId]) -> Mapping[DocId, Sequence[StoredPoint]]:
+        found: dict[DocId, list[StoredPoint]] = {document: [] for document in documents}
+        if not found:
+            return found
+        wanted = documents_filter(list(found))
+        with self._reading():
+            start: object = None
+            while True:
+                records, start = self._shard.scroll(_scroll(start, PAGE, wanted, _PLANNING))
+                for record in records:
+                    stored = StoredPoint.of(ChunkId(str(record.id)), record.payload or {})
+                    found[stored.doc_id].append(stored)
+                if start is None:
+                    return found
+
+    def write(self, writes: Sequence[Write]) -> None:
+        for turn in _turns(operations(admit(writes, self.vector), self.vector.name)):
+            with self._writing():
+                for operation in turn:
+                    self._shard.update(operation.update)
+
+    def search(self, vector: DenseVector, limit: int, conditions: Sequence[Condition] = ()) -> Sequence[Hit]:
+        values = admit_vector(vector, self.vector).values.tolist()
+        if limit < 1:
+            return []
+        request = QueryRequest(
+            limit=limit,
+            query=Query.Nearest(values, using=self.vector.name),
+            filter=conditions_filter(conditions, self.fields),
+            with_payload=True,
+        )
+        with self._reading():
+            scored = self._shard.query(request)
+        return [Hit(ChunkId(str(point.id)), point.score, point.payload or {}) for point in scored]
+
+    def scroll(self, *, with_vectors: bool = False) -> Iterator[Point]:
+        return walk(lambda start: self.page(start, PAGE_OF_POINTS, with_vectors=with_vectors))
+
+    def page(self, start: ChunkId | None, limit: int, *, with_vectors: bool) -> tuple[list[Point], ChunkId | None]:
+        """At most ``limit`` points from id ``start`` on, and the id where the next page starts (None: no more)."""
+        with self._reading():
+            records, following = self._shard.scroll(_scroll(start, limit, None, None, with_vectors=with_vectors))
+        points = [point_of(record, self.vector.name) for record in records]
+        return points, None if following is None else ChunkId(str(following))
+
+    def points(self, ids: Sequence[ChunkId], *, with_vectors: bool = False) -> Sequence[Point]:
+        wanted = admit_ids(ids)
+        with self._reading():
+            records = self._shard.retrieve(list(wanted), True, with_vectors)
+        found = {point.id: point for point in (point_of(record, self.vector.name) for record in records)}
+        return [found[point] for point in dict.fromkeys(ids) if point in found]
+
+    def count(self, state: str | None = None) -> int:
+        with self._reading():
+            return self._shard.count(CountRequest(exact=True, filter=state_filter(state)))
+
+    def flush(self) -> None:
+        with self._writing():
+            self._shard.flush()
+
+    def optimize(self) -> bool:
+        """Merges segments and builds the graph; False where there was nothing to do. Stops every thread: seconds to
+        minutes. For an operator's command, never for a process that serves.
+        """
+        with self._writing():
+            return self._shard.optimize()
+
+    def close(self) -> None:
+        """Waits for whoever is inside; later calls raise Fatal."""
+        with self._writing():
+            self._shard.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._gate.shared(), engine("read"):
+            yield
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._gate.alone(), engine("change"):
+            yield
+
+
+@contextmanager
+def engine(doing: str) -> Iterator[None]:
+    """The engine raises bare Exception and says what it is in text alone; whatever it is, a person has to look."""
+    try:
+        yield
+    except EmbedstreamError:
+        raise
+    except Exception as error:
+        if "not initialized" in str(error):
+            raise Fatal("This index was closed; open the catalog again.") from error
+        raise Fatal(
+            f"The index engine could not {doing} its files ({error}); see to disk space and rights, then start again."
+        ) from error
+
+
+def walk(page: Callable[[ChunkId | None], tuple[list[Point], ChunkId | None]]) -> Iterator[Point]:
+    """Every point, page after page."""
+    start: ChunkId | None = None
+    while True:
+        points, start = page(start)
+        yield from points
+        if start is None:
+            return
+
+
+def _scroll(
+    start: object, limit: int, wanted: Filter | None, payload: PayloadSelector | None, *, with_vectors: bool = False
+) -> ScrollRequest:
+    return ScrollRequest(
+        offset=cast("str | None", start),
+        limit=limit,
+        filter=wanted,
+        with_payload=True if payload is None else payload,
+        with_vector=with_vectors,
+    )
+
+
+def _turns(applied: Iterator[Operation]) -> Iterator[list[Operation]]:
+    """Operations in order, in portions of some points: one portion is one step to every reader."""
+    turn: list[Operation] = []
+    points = 0
+    for operation in applied:
+        if turn and points + operation.points > POINTS_A_TURN:
+            yield turn
+            turn, points = [], 0
+        turn.append(operation)
+        points += operation.points
+    if turn:
+        yield turn

@@ -1,0 +1,121 @@
+"""Writes as operations of the engine, and its records as points.
+
+Each operation carries the condition of its writes as a filter, which the engine checks on stored points while it
+applies the operation. A missing point is inserted by an upsert whatever the filter says, as the law of a put wants,
+and matched by no payload operation, as the law of a touch wants.
+
+Consecutive puts of one version become one operation, so do consecutive marks: within such a run the last write of an
+id decides, exactly as it would one by one, because all share one condition. Puts and marks are never mixed in one:
+what a document gains is applied before what it loses, and a search in between finds it. An operation is bounded in
+points, because the engine holds Python's interpreter lock while it applies one.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+import numpy as np
+from qdrant_edge import FieldCondition, Filter, HasIdCondition, MatchAny, MatchValue, RangeFloat, UpdateOperation
+from qdrant_edge import Point as EnginePoint
+from qdrant_edge import Record as EngineRecord
+
+from schemas.identity import ChunkId, DocId
+from stream.points import DenseVector, Mark, Point, Put, Repaint, State, Touch, Write
+from stream.ports import Condition, FieldType
+
+POINTS_AN_UPSERT = 64
+"""A few milliseconds at 384 dimensions."""
+POINTS_A_TOUCH = 256
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One update of the engine, and how many points it may change."""
+
+    update: UpdateOperation
+    points: int
+
+
+def operations(writes: Sequence[Write], vector_name: str) -> Iterator[Operation]:
+    """The writes in order. They were admitted before: the engine would take a vector of NaN."""
+    for (kind, version), run in groupby(writes, key=lambda write: (type(write), write.version)):
+        if kind is Put or kind is Mark:
+            newest = {write.id: write for write in cast("Iterator[Put | Mark]", run)}
+            for part in _parts(list(newest.values()), POINTS_AN_UPSERT):
+                points = [_engine_point(write, vector_name) for write in part]
+                condition = Filter(must=[_not_newer(version)])
+                yield Operation(UpdateOperation.upsert_points(points, condition=condition), len(points))
+        elif kind is Touch:
+            for touch in cast("Iterator[Touch]", run):
+                for ids in _parts(touch.ids, POINTS_A_TOUCH):
+                    update = UpdateOperation.set_payload_by_filter(_live(ids, version), dict(touch.payload))
+                    yield Operation(update, len(ids))
+        else:
+            for paint in cast("Iterator[Repaint]", run):
+                update = UpdateOperation.overwrite_payload_by_filter(_live([paint.id], version), dict(paint.payload))
+                yield Operation(update, 1)
+
+
+def documents_filter(documents: Sequence[DocId]) -> Filter:
+    """Every point of these documents."""
+    return Filter(must=[FieldCondition("doc_id", match=MatchAny(cast("list[str]", list(documents))))])
+
+
+def state_filter(state: str | None) -> Filter | None:
+    return None if state is None else Filter(must=[FieldCondition("state", match=MatchValue(state))])
+
+
+def conditions_filter(conditions: Sequence[Condition], fields: Mapping[str, FieldType]) -> Filter | None:
+    """All conditions, or None for none: vectorless marks are in no search, so nothing asks for live ones."""
+    if not conditions:
+        return None
+    return Filter(must=[_equals(condition, fields.get(condition.field)) for condition in conditions])
+
+
+def key_path(field: str) -> str:
+    """A payload key in the engine's path language, where a dot would lead into an object."""
+    return field if _PLAIN_KEY.fullmatch(field) else f'"{field}"'
+
+
+def point_of(record: EngineRecord, vector_name: str) -> Point:
+    """A record as a point; its vector only where it was asked for and exists."""
+    named = cast("dict[str, list[float]]", record.vector or {})
+    values = named.get(vector_name)
+    vector = None if values is None else DenseVector(np.asarray(values, dtype=np.float32))
+    return Point(ChunkId(str(record.id)), record.payload or {}, vector)
+
+
+def _engine_point(write: Put | Mark, vector_name: str) -> EnginePoint:
+    if isinstance(write, Mark):
+        return EnginePoint(UUID(write.id), {}, write.payload)
+    return EnginePoint(UUID(write.id), {vector_name: write.vector.values.tolist()}, dict(write.payload))
+
+
+def _not_newer(version: int) -> FieldCondition:
+    return FieldCondition("version", range=RangeFloat(lte=float(version)))
+
+
+def _live(ids: Sequence[ChunkId], version: int) -> Filter:
+    live = FieldCondition("state", match=MatchValue(State.LIVE.value))
+    return Filter(must=[HasIdCondition({UUID(point) for point in ids}), live, _not_newer(version)])
+
+
+def _equals(condition: Condition, declared: FieldType | None) -> FieldCondition:
+    key, value = key_path(condition.field), condition.value
+    if isinstance(value, bool):
+        # Python's True is an integer to the engine's binding, which tries integers first; numpy's is a Boolean only.
+        return FieldCondition(key, match=MatchValue(cast("Any", np.bool_(value))))
+    if declared == "float" and isinstance(value, int):
+        return FieldCondition(key, range=RangeFloat(gte=float(value), lte=float(value)))
+    return FieldCondition(key, match=MatchValue(value))
+
+
+def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,307 @@
+"""A member of a consumer group on Kafka.
+
+librdkafka calls back in the middle of reading, and an exception on its way through that call would throw away
+records whose position has already moved. So nothing is raised inside a callback: what an owner's method raises is
+kept, records in hand are kept, ``poll`` raises first and hands the records over the next time. Records and ends of a
+partition that left meanwhile are dropped.
+
+Where to begin is decided here, at assignment, never by ``auto.offset.reset``: at the committed offset, or at the
+earliest record where there is none. An assignment whose committed offsets cannot be read, and one that the broker
+took from a member that did not poll, are given back whole: the member leaves the group and joins again.
+
+FIELD-NOTES 3: ``consume(n, t)`` would let a lone record wait for the rest, so the first is polled and the others are
+whatever stands in the local queue at that moment.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import cast
+
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer as Client
+
+from adapters.kafka.failures import (
+    END_OF_PARTITION,
+    GROUP_MOVES,
+    MEMBER_GONE,
+    NOT_FETCHING_YET,
+    OFFSETS_GONE,
+    POLLED_TOO_LATE,
+    UNKNOWN_TOPIC,
+    error_of,
+    failure,
+    translated,
+)
+from adapters.kafka.properties import Given, consumer_properties
+from adapters.kafka.witness import Witness
+from schemas.chunk_event import Headers
+from stream.errors import EmbedstreamError
+from stream.ports import Assignment, Committed, Partition, Polled, Record, Step, no_step
+
+_LOG = logging.getLogger(__name__)
+_AT_ONCE = 0.0
+_PATIENCE_S = 30.0
+"""How long a request to the group's coordinator is tried before it is an outage. Longer than a transaction's
+time-out: until a dead chunker's transaction ends, the offsets in it are undecided and the broker gives none.
+"""
+_PAUSE_S = 0.05
+
+
+class KafkaConsumer:
+    """See ``stream.ports.Consumer``. One thread polls, commits and closes; the constructor joins the group."""
+
+    def __init__(
+        self, given: Given, group: str, topics: Sequence[str], assignment: Assignment, *, step: Step = no_step
+    ) -> None:
+        properties = consumer_properties(given, group)
+        self.group = group
+        self._servers = properties.servers
+        self._witness = Witness(properties, f"Reading {', '.join(topics)}")
+        self._topics = list(topics)
+        self._owner = assignment
+        self._step = step
+        self._mine: dict[tuple[str, int], Partition] = {}
+        self._records: list[Record] = []
+        self._ends: dict[Partition, int] = {}
+        self._raised: BaseException | None = None
+        self._join_again = False
+        self._closed = False
+        self._client: Client = self._witness.open(Client)
+        self._subscribe()
+
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
+        """See the port. Raises Fatal for offsets that are gone and refused credentials, Outage without any broker."""
+        if self._join_again:
+            self._join_again = False
+            with self._translated("Leaving"):
+                self._client.unsubscribe()
+            self._subscribe()
+        if not self._records:
+            with self._translated("Reading"):
+                self._sort(self._messages(max_records, timeout_s))
+        self._raise_kept()
+        mine = set(self._mine.values())
+        polled = Polled(
+            tuple(record for record in self._records if record.partition in mine),
+            {partition: end for partition, end in self._ends.items() if partition in mine},
+        )
+        self._records, self._ends = [], {}
+        if not polled.records:
+            self._witness.raise_heard()
+        return polled
+
+    def pause(self, partitions: Sequence[Partition]) -> None:
+        """Partitions that are not assigned are passed over."""
+        with self._translated("Pausing"):
+            self._client.pause([_place(partition) for partition in self._still_mine(partitions)])
+
+    def resume(self, partitions: Sequence[Partition]) -> None:
+        """Partitions that are not assigned are passed over."""
+        with self._translated("Resuming"):
+            self._client.resume([_place(partition) for partition in self._still_mine(partitions)])
+
+    def rewind(self, offsets: Mapping[Partition, int]) -> None:
+        """Partitions that are not assigned are passed over."""
+        again = set(self._still_mine(list(offsets)))
+        self._records = [record for record in self._records if record.partition not in again]
+        self._ends = {partition: end for partition, end in self._ends.items() if partition not in again}
+        for partition in again:
+            place = _place(partition, offsets[partition])
+            self._until_settled("Rewinding", NOT_FETCHING_YET, partial(self._client.seek, place))
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Blocks until the group's coordinator has the offsets; Outage after half a minute of trying."""
+        places = [_place(partition, offsets[partition]) for partition in self._still_mine(list(offsets))]
+        if not places:
+            return
+        self._step("commit offsets")
+        self._until_settled("Committing", GROUP_MOVES, partial(self._commit, places))
+
+    def close(self) -> None:
+        """See the port. What ``on_revoked`` raised is raised when the group is left."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._translated("Leaving"):
+            self._client.close()
+        self._mine.clear()
+        self._raise_kept()
+
+    def group_metadata(self) -> object:
+        """What fences a transaction of this member: group, member and generation, as librdkafka keeps it."""
+        return self._client.consumer_group_metadata()
+
+    # --- reading ---
+
+    def _messages(self, max_records: int, timeout_s: float) -> Sequence[Message]:
+        first = self._client.poll(timeout_s)
+        if first is None:
+            return ()
+        if max_records < 2:
+            return (first,)
+        return (first, *self._client.consume(max_records - 1, _AT_ONCE))
+
+    def _sort(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            partition = self._mine.get((message.topic() or "", _number(message.partition())))
+            error = message.error()
+            if error is not None:
+                self._hear(error, partition, message)
+            elif partition is not None:
+                self._ends.pop(partition, None)
+                self._records.append(_record(partition, message))
+
+    def _hear(self, error: KafkaError, partition: Partition | None, message: Message) -> None:
+        """Errors among the records; one that the owner has to see is raised when the records are in hand."""
+        code = error.code()
+        if code == END_OF_PARTITION:
+            if partition is not None:
+                self._ends[partition] = _number(message.offset())
+        elif code == POLLED_TOO_LATE:
+            _LOG.warning(
+                "Group %s went on without this member, which did not poll in time: %s", self.group, error.str()
+            )
+            self._join_again = True
+            self._lose(list(self._mine.values()))
+        elif code in UNKNOWN_TOPIC:
+            # It may be created yet; whoever needs it asks ``Topics.describe``.
+            _LOG.info("Waiting for a topic: %s", error.str())
+        elif code in OFFSETS_GONE and partition is None:
+            _LOG.info("An offset of a partition that has left is gone: %s", error.str())
+        else:
+            where = f"{message.topic()}/{message.partition()}" if message.topic() else ", ".join(self._topics)
+            self._keep(failure(error, f"Reading {where} for group {self.group}", self._servers))
+
+    # --- assignment ---
+
+    def _subscribe(self) -> None:
+        with self._translated("Subscribing"):
+            self._client.subscribe(
+                self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            )
+
+    def _assigned(self, client: Client, places: Sequence[TopicPartition]) -> None:
+        """What is not assigned in here, confluent-kafka assigns by itself, at offsets of its own choice."""
+        try:
+            with self._translated("Reading the committed offsets"):
+                known = _sound(client.committed(list(places), _PATIENCE_S)) if places else []
+                client.incremental_assign([_start(place) for place in known])
+                # librdkafka remembers that a partition was paused when it was here last.
+                client.resume([TopicPartition(place.topic, place.partition) for place in known])
+        except EmbedstreamError as error:
+            client.incremental_assign([])
+            self._join_again = True
+            self._keep(error)
+            return
+        arrived = [Partition(place.topic, place.partition) for place in known]
+        self._mine.update({(partition.topic, partition.number): partition for partition in arrived})
+        committed = {
+            Partition(place.topic, place.partition): Committed(place.offset, place.metadata or "")
+            for place in known
+            if place.offset >= 0
+        }
+        if arrived:
+            self._tell(lambda: self._owner.on_assigned(arrived, committed))
+
+    def _revoked(self, _client: Client, places: Sequence[TopicPartition]) -> None:
+        """confluent-kafka takes them away when this returns."""
+        leaving = self._of(places)
+        if leaving:
+            self._tell(lambda: self._owner.on_revoked(leaving))
+            self._forget(leaving)
+
+    def _lost(self, _client: Client, places: Sequence[TopicPartition]) -> None:
+        self._lose(self._of(places))
+
+    def _lose(self, partitions: Sequence[Partition]) -> None:
+        if partitions:
+            self._forget(partitions)
+            self._tell(lambda: self._owner.on_lost(partitions))
+
+    def _forget(self, partitions: Sequence[Partition]) -> None:
+        for partition in partitions:
+            self._mine.pop((partition.topic, partition.number), None)
+
+    def _of(self, places: Sequence[TopicPartition]) -> list[Partition]:
+        found = (self._mine.get((place.topic, place.partition)) for place in places)
+        return [partition for partition in found if partition is not None]
+
+    def _still_mine(self, partitions: Sequence[Partition]) -> Iterator[Partition]:
+        return (partition for partition in partitions if (partition.topic, partition.number) in self._mine)
+
+    # --- errors ---
+
+    def _tell(self, owner: Callable[[], None]) -> None:
+        try:
+            owner()
+        except BaseException as error:  # noqa: BLE001 - kept, and raised by poll: see the top of this file
+            self._keep(error)
+
+    def _keep(self, error: BaseException) -> None:
+        if self._raised is None:
+            self._raised = error
+
+    def _raise_kept(self) -> None:
+        raised, self._raised = self._raised, None
+        if raised is not None:
+            raise raised
+
+    def _commit(self, places: list[TopicPartition]) -> None:
+        try:
+            _sound(self._client.commit(offsets=places, asynchronous=False))
+        except KafkaException as exception:
+            if error_of(exception).code() not in MEMBER_GONE:
+                raise
+            _LOG.info("Group %s went on without this member: nothing was committed.", self.group)
+
+    def _until_settled(self, doing: str, again: frozenset[int], act: Callable[[], None]) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return act()
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.code() not in again or time.monotonic() > deadline:
+                    raise failure(error, self._doing(doing), self._servers) from exception
+                time.sleep(_PAUSE_S)
+
+    def _doing(self, what: str) -> str:
+        return f"{what} as a member of group {self.group}"
+
+    def _translated(self, doing: str) -> AbstractContextManager[None]:
+        return translated(self._doing(doing), self._servers)
+
+
+def _place(partition: Partition, offset: int = OFFSET_BEGINNING) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number, offset)
+
+
+def _start(place: TopicPartition) -> TopicPartition:
+    return TopicPartition(place.topic, place.partition, place.offset if place.offset >= 0 else OFFSET_BEGINNING)
+
+
+def _sound(places: list[TopicPartition]) -> list[TopicPartition]:
+    for place in places:
+        if place.error is not None:
+            raise KafkaException(place.error)
+    return places
+
+
+def _number(told: int | None) -> int:
+    """Only messages that tell of no partition have none."""
+    return -1 if told is None else told
+
+
+def _record(partition: Partition, message: Message) -> Record:
+    kind, timestamp = message.timestamp()
+    return Record(
+        partition,
+        _number(message.offset()),
+        message.key(),
+        message.value(),
+        cast("Headers", tuple(message.headers() or ())),  # as produced: bytes or None
+        timestamp if kind else 0,
+    )

@@ -1,0 +1,148 @@
+"""Consume–transform–produce on Kafka: records and the offsets they came from, in one transaction.
+
+The transactional id is stable over restarts. Opening the producer fences its predecessor and ends what that left
+open, so readers go on at once. A caller of ``transact`` gets one of three answers: it returned and all is visible;
+Outage, and nothing is or ever will be; Fatal or Poison, likewise nothing. While the broker leaves open whether a
+commit happened, the commit is asked for again, however long that takes: an answer must not be guessed.
+
+A transaction that outlives its time-out is ended by the broker with the same error as one that a twin fenced. Within
+the time-out it was a twin, and that is Fatal. After it, it was most likely the broker (or we) that stood still: the
+producer is opened anew and the caller told Outage. Had a twin taken over meanwhile, it is now the twin that is
+fenced: one of the two stops in either case, and no record is written twice, for offsets are fenced by the group too.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Producer as Client
+
+from adapters.kafka.consumer import KafkaConsumer
+from adapters.kafka.failures import FENCED, NOT_BEGUN, error_of, failure
+from adapters.kafka.producer import Deliveries
+from adapters.kafka.properties import Given, transactional_properties
+from adapters.kafka.witness import Witness
+from stream.errors import Outage
+from stream.ports import Committed, Outgoing, Partition, Step, no_step
+
+_LOG = logging.getLogger(__name__)
+_TIMEOUT_MS = 10_000
+_ATTEMPT_S = 5.0
+_OPEN_WITHIN_S = 60.0
+_ABORT_WITHIN_S = 15.0
+
+
+class KafkaTransactionalProducer:
+    """See ``stream.ports.TransactionalProducer``. The constructor fences a predecessor; Outage after a minute of
+    trying.
+    """
+
+    def __init__(self, given: Given, transactional_id: str, consumer: KafkaConsumer, *, step: Step = no_step) -> None:
+        self._properties = transactional_properties(given, transactional_id)
+        self._timeout_s = int(self._properties.values["transaction.timeout.ms"]) / 1000
+        self._doing = f'The transaction under the id "{transactional_id}"'
+        self._witness = Witness(self._properties, self._doing)
+        self._consumer = consumer
+        self._step = step
+        self._began = 0.0
+        self._client: Client | None = self._opened()
+
+    def transact(self, records: Sequence[Outgoing], offsets: Mapping[Partition, Committed]) -> None:
+        """See the port."""
+        client = self._client = self._client or self._opened()
+        self._began = time.monotonic()
+        deliveries = Deliveries(self._properties.servers)
+        try:
+            self._step("begin transaction")
+            client.begin_transaction()
+            for record in records:
+                self._step(f"produce {record.partition.topic}")
+                deliveries.produce(client, record)
+            deliveries.raise_worst()
+            if offsets:
+                self._step("send offsets")
+                places = [_place(partition, committed) for partition, committed in offsets.items()]
+                metadata = self._consumer.group_metadata()
+                self._until_answered(lambda: client.send_offsets_to_transaction(places, metadata, _ATTEMPT_S))
+            self._step("commit transaction")
+            self._until_answered(lambda: client.commit_transaction(_ATTEMPT_S))
+        except KafkaException as exception:
+            self._end(client, error_of(exception), deliveries)
+        except BaseException:
+            self._abort(client)
+            raise
+
+    def close(self) -> None:
+        """Nothing is open between calls of ``transact``."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.purge()
+            client.flush(0)
+
+    def _opened(self) -> Client:
+        client = self._witness.open(Client)
+        self._step("open transactional producer")
+        deadline = time.monotonic() + _OPEN_WITHIN_S
+        while True:
+            try:
+                client.init_transactions(_ATTEMPT_S)
+            except KafkaException as exception:
+                client.poll(0)
+                self._witness.raise_fatal()
+                error = error_of(exception)
+                if not error.retriable() or time.monotonic() > deadline:
+                    raise failure(error, self._doing, self._properties.servers) from exception
+                _LOG.warning("Opening the transactional producer goes on: %s", error.str())
+            else:
+                return client
+
+    def _until_answered(self, request: Callable[[], None]) -> None:
+        while True:
+            try:
+                return request()
+            except KafkaException as exception:
+                error = error_of(exception)
+                if not error.retriable():
+                    raise
+                self._witness.raise_fatal()
+                _LOG.warning("%s waits for its broker: %s", self._doing, error.str())
+
+    def _end(self, client: Client, error: KafkaError, deliveries: Deliveries) -> NoReturn:
+        """Aborts, then raises what the failure means for the caller."""
+        if error.fatal() or error.code() in FENCED:
+            self._discard(client)
+            if error.code() in FENCED and time.monotonic() - self._began >= self._timeout_s:
+                raise Outage(
+                    f"{self._doing} outlived its time-out of {self._timeout_s:.0f} s and was ended by the broker "
+                    f"({error.name()}: {error.str()}); it is tried again."
+                )
+            raise failure(error, self._doing, self._properties.servers)
+        self._abort(client)
+        deliveries.raise_worst()
+        raise failure(error, self._doing, self._properties.servers)
+
+    def _abort(self, client: Client) -> None:
+        """Where the broker does not answer, the client is dropped: without it the transaction cannot be committed any
+        more, and its successor, opened by the next call, ends it.
+        """
+        deadline = time.monotonic() + _ABORT_WITHIN_S
+        while True:
+            try:
+                self._step("abort transaction")
+                return client.abort_transaction(_ATTEMPT_S)
+            except KafkaException as exception:
+                error = error_of(exception)
+                if error.code() == NOT_BEGUN:  # it had not begun
+                    return None
+                if not error.retriable() or time.monotonic() > deadline:
+                    return self._discard(client)
+
+    def _discard(self, client: Client) -> None:
+        client.purge()
+        self._client = None
+
+
+def _place(partition: Partition, committed: Committed) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number, committed.offset, metadata=committed.metadata)

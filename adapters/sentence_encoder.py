@@ -1,0 +1,175 @@
+"""A sentence-transformers model behind the ``Encoder`` port.
+
+The model's own files decide the vector: pooling, normalization, prompts, maximum length and truncation side come from
+its modules, its weights from safetensors alone, and no code from its repository is run. After loading, what the
+library reports is compared with what ``adapters.encoding_contract`` read from the files, tokens included: an encoder
+that does not keep the contract it claims does not start.
+
+Weights are bfloat16 where the hardware multiplies it natively and float32 elsewhere; the number format is not part of
+the contract (the probes guard it), pooling and normalization are float32 always.
+
+One load serves several *profiles* of the same weights: :meth:`SentenceEncoder.with_budget` gives a view with a budget
+of its own, and an urgent one goes ahead of the others between two micro-batches (see ``adapters.device_gate``).
+``encode`` may be called from any number of threads.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from adapters.device_gate import DeviceGate
+from adapters.encoding_contract import read_contract
+from adapters.forward_pass import ROW_MULTIPLE, Prepared
+from adapters.loaded_model import Device, LoadedModel, NumberFormat, load_model
+from adapters.model_files import ModelFiles
+from adapters.weights_digest import DigestCache
+from stream.batch import cut_by_tokens
+from stream.contract import EncodingContract
+from stream.errors import Fatal, Poison
+from stream.points import DenseVector
+from stream.ports import DeviceFull, TextKind
+
+_BUDGETS = {"cpu": 1_024, "mps": 8_192, "cuda": 32_768}
+"""Padded tokens a micro-batch. On a CPU the activations of more no longer fit its caches, and queries wait longer."""
+_QUERY_BUDGETS = {"cpu": 512, "mps": 2_048, "cuda": 8_192}
+
+
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+"""What torch says on a CPU and on Apple's devices, where it has no error of its own for it."""
+
+
+class SentenceEncoder:
+    """A profile of a loaded model. ``token_budget`` bounds a micro-batch in padded tokens; one text always fits."""
+
+    def __init__(
+        self,
+        contract: EncodingContract,
+        model: LoadedModel,
+        gate: DeviceGate,
+        token_budget: int,
+        *,
+        urgent: bool = False,
+    ) -> None:
+        self._contract = contract
+        self._model = model
+        self._gate = gate
+        self._token_budget = token_budget
+        self._urgent = urgent
+
+    @classmethod
+    def load(
+        cls,
+        files: ModelFiles,
+        *,
+        device: Device = "auto",
+        number_format: NumberFormat = "auto",
+        token_budget: int | None = None,
+        threads: int | None = None,
+        digests: DigestCache | None = None,
+    ) -> "SentenceEncoder":
+        """The bulk profile of ``files``. ``threads`` is torch's number for this process; None leaves it as it is.
+        ``digests`` is where digests of files are kept, by default in the user's cache folder.
+
+        Raises Fatal where the files must not be loaded, or the loaded model is not what they say.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        contract = read_contract(files, digests)
+        model = load_model(files, contract, device, number_format)
+        return cls(contract, model, DeviceGate(), token_budget or _BUDGETS[model.device.type])
+
+    @property
+    def contract(self) -> EncodingContract:
+        return self._contract
+
+    @property
+    def device(self) -> str:
+        return str(self._model.device)
+
+    @property
+    def number_format(self) -> str:
+        """What the weights are held in: ``float32`` or ``bfloat16``."""
+        return self._model.number_format
+
+    @property
+    def token_budget(self) -> int:
+        return self._token_budget
+
+    def with_budget(self, token_budget: int, *, urgent: bool = False) -> "SentenceEncoder":
+        """Another profile of the same weights, sharing the device's gate."""
+        return SentenceEncoder(self._contract, self._model, self._gate, token_budget, urgent=urgent)
+
+    def for_queries(self) -> "SentenceEncoder":
+        """The query profile: a small cap, ahead of bulk work."""
+        return self.with_budget(_QUERY_BUDGETS[self._model.device.type], urgent=True)
+
+    def halve_budget(self) -> int:
+        """After DeviceFull: the new budget. Raises Fatal when one text of the maximum length alone does not fit."""
+        longest = _rounded(self.contract.max_tokens)
+        if self._token_budget <= longest:
+            raise Fatal(
+                f"One text of {self.contract.max_tokens} tokens does not fit the memory of {self.device}; use a "
+                "device with more, or a model with a smaller maximum length."
+            )
+        self._token_budget = max(longest, self._token_budget // 2)
+        return self._token_budget
+
+    def count_tokens(self, kind: TextKind, texts: Sequence[str]) -> Sequence[int]:
+        """Prompt and special tokens included, before truncation. Raises Poison for a text that is no Unicode."""
+        _refuse_surrogates(texts)
+        prompt = self._contract.query_prompt if kind == "query" else self._contract.passage_prompt
+        return [
+            len(encoding) for encoding in self._model.counter.encode_batch_fast([prompt + text for text in texts])
+        ]
+
+    def encode(self, kind: TextKind, texts: Sequence[str]) -> Sequence[DenseVector]:
+        """One float32 vector a text, in order. Raises DeviceFull, and Poison for a text that has no vector."""
+        if not texts:
+            return []
+        _refuse_surrogates(texts)
+        prepared = self._model.forward.prepare(kind, texts)
+        lengths = [_rounded(length) for length in prepared.lengths]
+        if not all(lengths):
+            raise Poison("no-tokens", "A text has no tokens for this model, and so no vector.")
+        dimensions = self._contract.dimensions
+        vectors = np.empty((len(texts), dimensions), dtype=np.float32)
+        for batch in cut_by_tokens(lengths, self._token_budget):
+            with self._gate.turn(urgent=self._urgent):
+                # A model trained for it keeps its meaning in its first dimensions, and its files say how many.
+                vectors[batch] = _run(prepared, batch)[:, :dimensions]
+        if not np.isfinite(vectors).all():
+            raise Poison("vector-not-finite", "The model gave a text a vector that is not finite.")
+        return [DenseVector(vector) for vector in vectors]
+
+
+def _rounded(length: int) -> int:
+    return -(-length // ROW_MULTIPLE) * ROW_MULTIPLE
+
+
+def _refuse_surrogates(texts: Sequence[str]) -> None:
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise Poison(
+                "lone-surrogate", f"A text holds half a surrogate pair at {error.start} and cannot be encoded."
+            ) from None
+
+
+def _run(prepared: Prepared, batch: Sequence[int]) -> NDArray[np.float32]:
+    """One micro-batch. Raises DeviceFull where memory is short, Fatal for whatever else the device says."""
+    try:
+        return prepared.vectors(batch)
+    except (MemoryError, RuntimeError) as error:
+        what = str(error).strip().partition("\n")[0]
+        full = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+            words in what for words in _OUT_OF_MEMORY
+        )
+    # Outside of the handler, because the error's frames hold the tensors that have to go.
+    if not full:
+        raise Fatal(f"The device failed while encoding ({what}); look at its driver and memory, then start again.")
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    raise DeviceFull(what)

@@ -1,0 +1,1 @@
+"""Where it is put together: settings, wiring, command line, local stack and demo."""

@@ -1,0 +1,195 @@
+"""The plain sections of the file: each is one table, its keys, their units, limits and defaults.
+
+What a key means stands beside it; what two sections must agree on is checked in ``compose.settings``. Defaults are
+those of a single machine: loopback, one replica, the index in a folder.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+
+from compose.address import Address, Listen
+from compose.section import Positive, Seconds, Section, Text, Topic, Whole
+from stream.chunking import validate
+from stream.contract import ChunkingContract
+from stream.errors import Misuse
+
+_MIB = 1 << 20
+_ANY_ENCODER = 1 << 30
+"""What the encoder reads is not known yet; it is checked again when its tokenizer is."""
+_KAFKA_RECORD_ROOM = 15 * _MIB
+"""The topic takes 16 MiB a record; key, headers and framing need some of it."""
+
+
+class ChunksSettings(Section):
+    """The chunk topic."""
+
+    topic: Topic
+    partitions: Positive = 8
+    replication: Positive = 1
+    create: bool = True
+    """Make the topic where it does not exist."""
+    max_event_bytes: Annotated[Positive, Field(ge=1024, le=_KAFKA_RECORD_ROOM)] = 8 * _MIB
+    """A larger event (encoded) is poison."""
+
+
+class ChunkingSettings(Section):
+    """How texts are cut; sizes are in tokens of the encoder's own tokenizer. All of it is part of the contract."""
+
+    strategy: Literal["anchored", "fixed"] = "anchored"
+    min_tokens: Positive = 48
+    """``anchored`` alone: shorter passages are joined where they fit."""
+    max_tokens: Positive = 200
+    overlap_tokens: Annotated[Whole, Field(ge=0)] = 0
+    """``fixed`` alone."""
+    title_max_tokens: Annotated[Whole, Field(ge=0)] = 32
+    """Of the title in front of each passage."""
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> "ChunkingSettings":
+        try:
+            validate(self.contract(""), _ANY_ENCODER, 0, 0)
+        except Misuse as error:
+            raise ValueError(str(error).removesuffix(".")) from error
+        return self
+
+    def contract(self, tokenizer_digest: str) -> ChunkingContract:
+        """The shared half of the contract that these settings stand for."""
+        return ChunkingContract(
+            strategy=self.strategy,
+            min_tokens=self.min_tokens,
+            max_tokens=self.max_tokens,
+            overlap_tokens=self.overlap_tokens,
+            title_max_tokens=self.title_max_tokens,
+            tokenizer=tokenizer_digest,
+        )
+
+
+class ChunkerSettings(Section):
+    """The chunker process."""
+
+    instance: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "0"
+    """Stable over restarts and different for each chunker of a group: a successor fences its predecessor by it."""
+    transaction_timeout_ms: Annotated[Positive, Field(ge=1000, le=900_000)] = 10_000
+    max_poll_records: Positive = 500
+    """Records of one transaction, at most."""
+    topic_wait_s: Seconds = 60.0
+    """How long a CDC topic that does not exist yet is waited for."""
+    lineage_check_s: Seconds = 1.0
+    """How often the ids of the topics are compared with the committed lineage."""
+
+
+class EmbedderSettings(Section):
+    """The embedder process."""
+
+    batch_tokens: Positive | None = None
+    """Token budget of a batch, planned and written as one; left out: 2,048 on a CPU, 32,768 on an accelerator."""
+    backlog_tokens: Positive = 262_144
+    """Estimated tokens that wait at most; above it partitions are paused while polling goes on."""
+    max_poll_records: Positive = 500
+    flush_interval_s: Seconds = 1.0
+    """The index is flushed before offsets are committed, at most this often."""
+    drain_deadline_s: Seconds = 20.0
+    """On revoke and at the end: how long batches in flight may take to be applied."""
+
+    def batch_tokens_on(self, device: str) -> int:
+        """The budget on ``cpu``, ``cuda``, ``cuda:1`` or ``mps``."""
+        if self.batch_tokens is not None:
+            return self.batch_tokens
+        return 2_048 if device.startswith("cpu") else 32_768
+
+
+class EncodingSettings(Section):
+    """The model and where it runs. Only the model is part of the contract."""
+
+    model: Text
+    """``package:name``, ``path:folder``, ``hub:org/name@revision``; ``hash:dimensions`` needs no model at all."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    number_format: Literal["auto", "float32", "bfloat16"] = "auto"
+    """``auto``: bfloat16 where the hardware multiplies it natively. The probes guard it."""
+    batch_tokens: Positive | None = None
+    """Padded tokens of one forward pass; left out: what suits the device."""
+    threads: Positive | None = None
+    """Threads of one forward pass on a CPU; left out: the library's choice."""
+
+    @field_validator("model")
+    @classmethod
+    def _names_a_kind(cls, model: str, info: ValidationInfo) -> str:
+        kind, colon, rest = model.partition(":")
+        if not colon or not rest:
+            raise ValueError(
+                f"`model` is {model!r}; it is package:NAME, path:FOLDER, hub:ORG/NAME@REVISION or hash:DIMENSIONS"
+            )
+        return f"path:{_from_file(rest, info)}" if kind == "path" else model
+
+
+class IndexSettings(Section):
+    """The index that users search."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9.-]+)*$", max_length=128)]
+    """No two underscores in a row: they part the collection's name."""
+    url: Text
+    """``edge:FOLDER``: in this process, in that folder."""
+    generation: Positive = 1
+    """Raised to build the index anew beside the old one."""
+    store_text: bool = True
+    """Keep each passage's text in the index, to be shown with a hit."""
+    grace_s: Annotated[Seconds, Field(ge=2)] = 3600.0
+    """How long a mark is kept at least; no write is older than half of it."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_folder(cls, url: str, info: ValidationInfo) -> str:
+        kind, colon, rest = url.partition(":")
+        if kind in ("http", "https", "grpc"):
+            raise ValueError(
+                f"`url` is {url!r}; this version keeps the index in a folder (edge:FOLDER) and reaches no Qdrant "
+                "server yet"
+            )
+        if kind != "edge" or not colon or not rest:
+            raise ValueError(f"`url` is {url!r}; it is edge:FOLDER, as edge:data/index")
+        return f"edge:{_from_file(rest, info)}"
+
+    @property
+    def folder(self) -> Path:
+        """Absolute."""
+        return Path(self.url.removeprefix("edge:"))
+
+    @property
+    def plan_max_age_s(self) -> float:
+        """A plan older than this is made again instead of written: half of the grace."""
+        return self.grace_s / 2
+
+
+class QuerySettings(Section):
+    """The query service."""
+
+    listen: Listen = Address("127.0.0.1", 8080)
+    max_text_chars: Positive = 8_192
+    """Of a query, in code points; longer ones are refused. The model's own maximum holds besides."""
+    max_limit: Positive = 200
+    """The most hits that one request may ask for."""
+
+
+class TelemetrySettings(Section):
+    """``/metrics /healthz /readyz`` of every process; where the port is taken, the next free one is used."""
+
+    listen: Listen = Address("127.0.0.1", 9464)
+
+
+class DeadLettersSettings(Section):
+    """Where poison goes."""
+
+    topic: Topic | None = None
+    """Left out: ``<kafka.group_prefix>.dead-letters``."""
+    partitions: Positive = 1
+    replication: Positive = 1
+    create: bool = True
+
+
+def _from_file(path: str, info: ValidationInfo) -> str:
+    """A path of the file is relative to the file's folder, so every working directory means the same index."""
+    folder = (info.context or {}).get("folder", Path())
+    return os.path.normpath(Path(folder).absolute() / Path(path).expanduser())

@@ -1,0 +1,1 @@
+"""The processes on the bus: the consume loop, the chunker and the embedder."""

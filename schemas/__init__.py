@@ -1,0 +1,1 @@
+"""What is said on the wire: message types, their JSON Schemas and their codecs."""

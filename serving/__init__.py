@@ -1,0 +1,1 @@
+"""The query path: HTTP API, query encoding and the live page."""

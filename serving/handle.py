@@ -1,0 +1,110 @@
+"""What a search is made of: a collection, the contract in its metadata, and an encoder that keeps that contract.
+
+Invariant 4 (no mix) on the query path: :func:`open_handle` compares the contract of the collection with that of the
+encoder and makes the collection's probes again, and refuses with both sides shown. A handle is immutable, so a
+request that took one searches the collection that its query was encoded for, whatever happens to the alias meanwhile.
+
+:class:`LiveIndex` follows the alias. It asks for it at every request, and makes a handle, probes and all, only when
+it points elsewhere; nobody is answered from the old collection after that, and nobody at all where no encoder at
+hand keeps the new one's contract.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from stream import probes
+from stream.collection import CollectionRecord, check_encoding, from_json
+from stream.contract import Contract, EncodingContract
+from stream.errors import Fatal, Outage
+from stream.points import DenseVector
+from stream.ports import Encoder, IndexCatalog, VectorIndex
+
+_CREATED_LATER_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class QueryEncoder:
+    """An encoder and the lock that lets one query at a time use it: a port promises nothing about threads."""
+
+    encoder: Encoder
+    turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    @property
+    def contract(self) -> EncodingContract:
+        """The encoder's."""
+        return self.encoder.contract
+
+    def count_tokens(self, text: str) -> int:
+        """What the model would see of this query, prompt and special tokens included."""
+        with self.turn:
+            return self.encoder.count_tokens("query", [text])[0]
+
+    def encode(self, text: str) -> DenseVector:
+        """The query's vector."""
+        with self.turn:
+            return self.encoder.encode("query", [text])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHandle:
+    """The immutable pair of a request. Made by :func:`open_handle` alone, which has checked it."""
+
+    collection: str
+    record: CollectionRecord
+    encoder: QueryEncoder
+    index: VectorIndex
+    worst_probe: float
+    """The least cosine of a probe made again; 1 where the collection has none."""
+
+    @property
+    def contract(self) -> Contract:
+        """The collection's."""
+        return self.record.contract
+
+
+def open_handle(catalog: IndexCatalog, collection: str, encoders: Sequence[QueryEncoder]) -> IndexHandle:
+    """Opens the collection for the encoder that keeps its contract.
+
+    Raises Fatal, with both sides shown, where none does, and where one only claims to (its probes differ).
+    """
+    record = from_json(catalog.metadata(collection))
+    wanted = record.contract.encoding.fingerprint
+    chosen = next((encoder for encoder in encoders if encoder.contract.fingerprint == wanted), None)
+    if chosen is None:
+        check_encoding(encoders[0].contract, record.contract)
+        raise Fatal(f"No encoder of this process keeps the contract of collection {collection}.")
+    with chosen.turn:
+        worst = probes.check(record.probes, chosen.encoder, collection)
+    return IndexHandle(collection, record, chosen, catalog.open(collection), worst)
+
+
+class LiveIndex:
+    """The index that users search, by its name. May be shared between threads."""
+
+    def __init__(self, catalog: IndexCatalog, name: str, encoders: Sequence[Encoder]) -> None:
+        """``encoders``: usually one; two while an index is moved to another model by one process."""
+        if not encoders:
+            raise Fatal("A query service needs an encoder.")
+        self.name = name
+        self._catalog = catalog
+        self._encoders = tuple(QueryEncoder(encoder) for encoder in encoders)
+        self._lock = threading.Lock()
+        self._handle: IndexHandle | None = None
+
+    def current(self) -> IndexHandle:
+        """The handle for one request.
+
+        Raises Outage while the alias does not exist (the embedder makes it) or the index is away, and Fatal where the
+        alias points to a collection that no encoder of this process may search.
+        """
+        collection = self._catalog.aliases().get(self.name)
+        if collection is None:
+            raise Outage(f"Index {self.name} does not exist yet: the embedder makes it.", _CREATED_LATER_S)
+        handle = self._handle
+        if handle is not None and handle.collection == collection:
+            return handle
+        with self._lock:
+            if self._handle is None or self._handle.collection != collection:
+                self._handle = open_handle(self._catalog, collection, self._encoders)
+            return self._handle

@@ -1,0 +1,71 @@
+"""Lineage: what makes two versions comparable.
+
+A version is an offset in a CDC partition. It says which of two revisions is newer only while the topic is the same
+topic with the same number of partitions, and the chunk topic too. A topic that was deleted and created again under its
+name starts at offset 0, and a running consumer goes on in it without an error: the ids tell.
+
+A changed lineage is Fatal: the index has to be rebuilt as the next generation.
+"""
+
+from collections.abc import Mapping
+
+import orjson
+
+from stream.errors import Fatal
+from stream.ports import Committed, Partition, TopicInfo
+
+
+def lineage(cdc: TopicInfo, chunks: TopicInfo) -> str:
+    """Topic id and partition count of the CDC topic and of the chunk topic."""
+    return f"{cdc.id}/{cdc.partitions}+{chunks.id}/{chunks.partitions}"
+
+
+def to_metadata(lineages: Mapping[str, str]) -> str:
+    """Source → lineage, as it stands beside a committed offset."""
+    return orjson.dumps({"lineage": dict(lineages)}, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def from_metadata(committed: Committed | None) -> dict[str, str]:
+    """The reverse; empty where nothing was committed."""
+    if committed is None or not committed.metadata:
+        return {}
+    try:
+        return {str(source): str(value) for source, value in orjson.loads(committed.metadata)["lineage"].items()}
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise Fatal(
+            "The consumer group's metadata on the chunk topic was not written by embedstream: another program uses "
+            "the group; choose another kafka.group_prefix."
+        ) from error
+
+
+def check_unchanged(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raises Fatal where a source known before has another lineage now. New sources are welcome."""
+    for source, value in now.items():
+        known = before.get(source)
+        if known is not None and known != value:
+            raise Fatal(
+                f"Source {source!r}: its CDC topic or the chunk topic was re-created or repartitioned (lineage was "
+                f"{known}, is {value}), so versions are not comparable any more; raise index.generation by one and "
+                "start again: the next generation is built from the topics as they are now."
+            )
+
+
+def check_resumable(
+    source: str,
+    known: Mapping[str, str],
+    committed: Mapping[Partition, Committed],
+    low_watermarks: Mapping[Partition, int],
+) -> None:
+    """Raises Fatal where going on would skip history: this source was consumed before, some partition has no offset
+    any more, and that partition's first records are gone. With its history complete, a replay from the start ends at
+    the newest revision of every document and is safe.
+    """
+    if source not in known:
+        return
+    for partition, low in low_watermarks.items():
+        if partition not in committed and low > 0:
+            raise Fatal(
+                f"The committed offset of {partition.topic} [{partition.number}] is gone and its first {low} offsets "
+                "are too, so changes may have been missed; take a new snapshot of the source, then reset the group "
+                "to the earliest offset."
+            )

@@ -1,0 +1,301 @@
+"""The ports: all that the core asks of the outside world, and the laws that every adapter obeys.
+
+Each docstring states laws, not habits; ``tests/adapters`` holds one suite a port and runs it on every adapter. Errors
+are those of ``stream.errors``: an adapter raises Outage for what passes, Poison for a record that the other side
+refuses for good, and Fatal for what a person has to mend. A library's own exception never leaves an adapter.
+
+``Step`` is called with the name of every outside effect just before it happens; the simulation stops or crashes a
+process there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from schemas.chunk_event import Headers, Json
+from schemas.identity import ChunkId, DocId
+from stream.contract import EncodingContract
+from stream.points import DenseVector, Hit, Point, StoredPoint, Write
+
+Step = Callable[[str], None]
+
+
+def no_step(_name: str) -> None:
+    """The hook of a process that nobody simulates."""
+
+
+class Clock(Protocol):
+    """Time, so that a test can hold it."""
+
+    def now_ms(self) -> int:
+        """Wall clock, milliseconds since 1970 (UTC)."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+
+# --- The bus -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """One partition of one topic."""
+
+    topic: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it was read: bytes, never interpreted."""
+
+    partition: Partition
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A record to be written. The partition is chosen by the core, never by a client library."""
+
+    partition: Partition
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What one poll brought. ``ends`` gives, for partitions read to their end, the position there: it lies behind
+    transaction markers, which take offsets that no record has.
+    """
+
+    records: tuple[Record, ...] = ()
+    ends: Mapping[Partition, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A group's committed offset and what was written beside it."""
+
+    offset: int
+    metadata: str = ""
+
+
+class Assignment(Protocol):
+    """What a consumer tells its owner; called from within ``Consumer.poll`` and nowhere else."""
+
+    def on_assigned(self, partitions: Sequence[Partition], committed: Mapping[Partition, Committed]) -> None:
+        """New partitions; ``committed`` holds those with a commit. Reading starts there, or at the earliest."""
+
+    def on_revoked(self, partitions: Sequence[Partition]) -> None:
+        """They leave when this returns: drain and commit here."""
+
+    def on_lost(self, partitions: Sequence[Partition]) -> None:
+        """They are gone already: commit nothing."""
+
+
+class Consumer(Protocol):
+    """A member of a consumer group that reads committed records only.
+
+    Laws: records of a partition come in offset order, each at least once from the committed offset on; a partition
+    without a commit is read from its earliest record; a committed offset that the topic no longer has is Fatal, never
+    a jump; a paused partition brings nothing while polling goes on; after ``commit`` returns, a successor starts
+    there; ``commit`` of a partition that is not assigned any more raises nothing and commits nothing.
+    """
+
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
+        """Waits for a first record at most ``timeout_s``, then returns at once with what is there."""
+
+    def pause(self, partitions: Sequence[Partition]) -> None: ...
+
+    def resume(self, partitions: Sequence[Partition]) -> None: ...
+
+    def rewind(self, offsets: Mapping[Partition, int]) -> None:
+        """Read again from these offsets."""
+
+    def commit(self, offsets: Mapping[Partition, int]) -> None: ...
+
+    def close(self) -> None:
+        """Revokes (draining through ``on_revoked``), then leaves the group."""
+
+
+class Producer(Protocol):
+    """Writes records outside a transaction. Law: when ``send`` returns, every record is acknowledged by all in-sync
+    replicas, or Outage, Poison (a record too large) or Fatal was raised.
+    """
+
+    def send(self, records: Sequence[Outgoing]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TransactionalProducer(Protocol):
+    """Consume–transform–produce under one transactional id.
+
+    Laws: readers see all records of a transaction and its offsets, or none; opening a second producer with the id
+    ends the first one's open transaction, and the first's next call raises Fatal.
+    """
+
+    def transact(self, records: Sequence[Outgoing], offsets: Mapping[Partition, Committed]) -> None:
+        """One transaction. Raises Outage after an abort: nothing of it is visible, and the same call may be made
+        again once the consumer was rewound.
+        """
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TopicInfo:
+    """``id`` is new each time a topic of that name is created."""
+
+    id: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+class Topics(Protocol):
+    """What an administrator sees of the bus."""
+
+    def describe(self, names: Sequence[str]) -> Mapping[str, TopicInfo]:
+        """Topics that do not exist are left out."""
+
+    def create(self, name: str, partitions: int, replication: int, config: Mapping[str, str]) -> None:
+        """Nothing happens where it exists."""
+
+    def ends(self, topic: str) -> Mapping[Partition, int]:
+        """Offset behind the last committed record (and its marker), for each partition."""
+
+    def low_watermarks(self, topic: str) -> Mapping[Partition, int]: ...
+
+    def committed(self, group: str, partitions: Sequence[Partition]) -> Mapping[Partition, Committed]:
+        """Partitions without a commit are left out."""
+
+
+# --- The index -----------------------------------------------------------------------------------------------------
+
+FieldType = Literal["keyword", "integer", "float", "boolean", "datetime"]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorSpec:
+    """The collection's one vector, named after its encoding; compared by cosine."""
+
+    name: str
+    dimensions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A payload field that equals a value. Several conditions must all hold."""
+
+    field: str
+    value: str | int | bool
+
+
+class VectorIndex(Protocol):
+    """One collection.
+
+    Laws: every write is carried out only under its own condition (see ``stream.points``), checked at the moment of
+    that write, and no other write comes between condition and effect; a refused write raises nothing; the writes of
+    one call happen in order; when ``write`` returns, searches and reads of any client see them; they survive SIGKILL
+    of the process then, and loss of power after ``flush``; marks are never found by ``search``; writing the same
+    twice changes nothing.
+    """
+
+    def read(self, documents: Sequence[DocId]) -> Mapping[DocId, Sequence[StoredPoint]]:
+        """Every point of these documents, marks included; one round trip for all."""
+
+    def write(self, writes: Sequence[Write]) -> None: ...
+
+    def search(self, vector: DenseVector, limit: int, conditions: Sequence[Condition] = ()) -> Sequence[Hit]:
+        """The nearest live points, best first."""
+
+    def scroll(self, *, with_vectors: bool = False) -> Iterator[Point]:
+        """Every point, marks included, in order of id."""
+
+    def points(self, ids: Sequence[ChunkId], *, with_vectors: bool = False) -> Sequence[Point]:
+        """Those that exist, in the order asked."""
+
+    def count(self, state: str | None = None) -> int: ...
+
+    def flush(self) -> None: ...
+
+
+class IndexCatalog(Protocol):
+    """Collections, their metadata and aliases.
+
+    Laws: ``create`` of an existing name raises Fatal; metadata and aliases change by compare-and-set, and a lost race
+    returns False, changing nothing; all three are durable when the call returns.
+    """
+
+    def collections(self) -> Sequence[str]: ...
+
+    def create(
+        self, name: str, vector: VectorSpec, fields: Mapping[str, FieldType], metadata: Mapping[str, Json]
+    ) -> None:
+        """``doc_id``, ``tenant``, ``state`` and ``fields`` are indexed before the first write; ``version`` is not."""
+
+    def metadata(self, name: str) -> Mapping[str, Json]:
+        """Raises Fatal where the collection does not exist."""
+
+    def replace_metadata(self, name: str, expected: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool: ...
+
+    def aliases(self) -> Mapping[str, str]:
+        """Alias → collection."""
+
+    def switch_alias(self, alias: str, expected: str | None, wanted: str | None) -> bool: ...
+
+    def open(self, name: str) -> VectorIndex: ...
+
+    def close(self) -> None: ...
+
+
+# --- The encoder ---------------------------------------------------------------------------------------------------
+
+TextKind = Literal["passage", "query"]
+
+
+class DeviceFull(Exception):
+    """The device had no memory for this batch; a smaller one may fit."""
+
+
+class Encoder(Protocol):
+    """A model on a device.
+
+    Laws: each text's vector depends on that text and the contract alone, to cosine 0.999, whatever else is in the
+    batch; ``count_tokens`` counts what the model sees, special tokens and prompt included, before truncation; a
+    vector has ``contract.dimensions`` values.
+    """
+
+    @property
+    def contract(self) -> EncodingContract: ...
+
+    def count_tokens(self, kind: TextKind, texts: Sequence[str]) -> Sequence[int]: ...
+
+    def encode(self, kind: TextKind, texts: Sequence[str]) -> Sequence[DenseVector]:
+        """One vector a text, in order, in batches of at most the encoder's own token budget. Raises DeviceFull."""
+
+
+class Tokenizer(Protocol):
+    """The encoder's own tokenizer without a model behind it.
+
+    Laws: same ids as the encoder's, with its stored truncation and padding switched off; ``spans`` gives, for each
+    token of the text, [start, end) in code points, without special tokens, in order of start.
+    """
+
+    digest: str
+
+    def spans(self, text: str) -> Sequence[tuple[int, int]]: ...
+
+    def count(self, text: str) -> int:
+        """Tokens of the text alone, special tokens not counted."""
+
+    def counts(self, texts: Sequence[str]) -> Sequence[int]:
+        """``count`` of each text: each is tokenized alone, all of them in one call."""
+
+    def special_tokens(self) -> int:
+        """How many special tokens one text gets."""

@@ -1,0 +1,102 @@
+"""From a change of a row to the chunk event of its document.
+
+Pure: the same change under the same contract gives the same event in every process, which is what lets a redelivered
+row name the same points. An event that would not fit the chunk topic is poison, decided by its encoded size.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from schemas import chunk_codec
+from schemas.chunk_event import Chunk, ChunkEvent, EventHeaders
+from schemas.identity import DocId, Fingerprint, chunk_ids
+from schemas.malformed import Malformed
+from stream.change import Delete, Upsert
+from stream.chunking import cut
+from stream.contract import ChunkingContract
+from stream.errors import Poison
+from stream.partitioning import partition_for
+from stream.ports import Outgoing, Partition, Tokenizer
+from stream.text import embedded_text, fit_title, normalize
+
+
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """One chunking contract with its tokenizer: texts in, passages with their ids out."""
+
+    contract: ChunkingContract
+    tokenizer: Tokenizer
+
+    def event(self, source: str, change: Upsert | Delete, lineage: str) -> ChunkEvent:
+        """The whole revision."""
+        if isinstance(change, Delete):
+            return ChunkEvent(
+                "delete",
+                source,
+                change.doc_id,
+                change.version,
+                lineage,
+                tenant=change.tenant,
+                source_ts_ms=change.source_ts_ms,
+            )
+        passages = cut(normalize(change.text), self.contract, self.tokenizer)
+        title = self.embedded_title(change.title)
+        ids = chunk_ids(change.doc_id, (embedded_text(title, passage.text) for passage in passages))
+        return ChunkEvent(
+            "upsert",
+            source,
+            change.doc_id,
+            change.version,
+            lineage,
+            title=change.title,
+            fields=change.fields,
+            tenant=change.tenant,
+            source_ts_ms=change.source_ts_ms,
+            chunks=tuple(
+                Chunk(chunk_id, passage.span, passage.text) for chunk_id, passage in zip(ids, passages, strict=True)
+            ),
+        )
+
+    def embedded_title(self, title: str | None) -> str | None:
+        """The part of a title that is embedded with each passage."""
+        return None if title is None else fit_title(title, self.tokenizer, self.contract.title_max_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTopic:
+    """Where events go: the topic, its size, and the largest event it takes."""
+
+    name: str
+    partitions: int
+    max_event_bytes: int
+
+    def outgoing(self, event: ChunkEvent, chunking: Fingerprint, traceparent: str | None) -> Outgoing:
+        """The record of an event. Raises Poison where the event cannot be said or is too large."""
+        try:
+            value = chunk_codec.encode(event)
+        except Malformed as error:
+            raise Poison(error.kind, str(error)) from error
+        if len(value) > self.max_event_bytes:
+            raise Poison(
+                "oversized",
+                f"Document {event.doc_id} makes an event of {len(value)} bytes, above chunks.max_event_bytes "
+                f"({self.max_event_bytes}); split the document at its source, or raise the limit.",
+            )
+        headers = chunk_codec.encode_headers(
+            EventHeaders(chunking, event.version, event.lineage, event.source_ts_ms, traceparent)
+        )
+        return Outgoing(
+            Partition(self.name, partition_for(event.doc_id.encode(), self.partitions)),
+            chunk_codec.encode_key(event.doc_id, chunking),
+            value,
+            headers,
+        )
+
+
+def coalesce(changes: Iterable[Upsert | Delete]) -> Mapping[DocId, Upsert | Delete]:
+    """The last of each document's changes, in the order in which those stand."""
+    last: dict[DocId, Upsert | Delete] = {}
+    for change in changes:
+        last.pop(change.doc_id, None)
+        last[change.doc_id] = change
+    return last

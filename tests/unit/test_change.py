@@ -1,0 +1,367 @@
+"""From a record to what it changes, and every way in which a record can fail."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from stream.change import Delete, Ignore, Upsert, read_change
+from stream.errors import Fatal, Poison
+from stream.source import Column, Source
+
+RECORDS = Path(__file__).parent / "debezium_records"
+PLACEHOLDER = "__debezium_unavailable_value"
+
+DOCS = Source(
+    "docs",
+    "kb.public.docs",
+    "debezium",
+    key=("id",),
+    title="title",
+    text=(Column("body"),),
+    fields={"section": "keyword", "updated_at": "datetime"},
+    tenant="account",
+)
+NOTES = Source("notes", "notes", "document", text=(Column("body"),))
+NO_IDENTITY = {"id": 7, "title": None, "body": None, "section": None, "account": None, "updated_at": None}
+
+
+def record(name):
+    parts = orjson.loads((RECORDS / f"{name}.json").read_bytes())
+    return parts["key"], parts["value"]
+
+
+def change(key, value, source=DOCS, version=42):
+    key, value = (part if part is None or isinstance(part, bytes) else orjson.dumps(part) for part in (key, value))
+    return read_change(source, key, value, (), version, 1_772_366_500_000)
+
+
+def written(after=None, source=DOCS, before=None, without=()):
+    """The upsert made by a row that differs from the one in ``create.json`` in the columns given."""
+    key, value = record("create")
+    row = {name: content for name, content in (value["after"] | (after or {})).items() if name not in without}
+    return change(key, value | {"after": row, "before": before}, source)
+
+
+def poison(call, *args, **kwargs):
+    with pytest.raises(Poison) as error:
+        call(*args, **kwargs)
+    return error.value
+
+
+# --- What a record changes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["create", "create_wrapped"])
+def test_a_created_row_is_an_upsert_of_the_whole_document(name):
+    assert change(*record(name)) == Upsert(
+        doc_id="docs/7",
+        version=42,
+        title="Coroutines",
+        text="Coroutine objects are awaitable.",
+        fields={"section": "datamodel", "updated_at": "2026-03-01T12:00:00.123456Z"},
+        tenant="42",
+        source_ts_ms=1_772_366_400_123,
+    )
+
+
+def test_a_row_read_in_a_snapshot_is_an_upsert_whose_null_fields_are_left_out():
+    read = change(*record("snapshot_read"))
+    assert (read.text, read.fields, read.tenant) == ("Coroutine objects are awaitable.", {}, None)
+
+
+def test_a_deleted_row_is_a_delete_of_its_document():
+    assert change(*record("delete")) == Delete("docs/7", 42, None, 1_772_366_410_000)
+
+
+@pytest.mark.parametrize(("account", "tenant"), [("acme", "acme"), (42, "42"), (True, None), (PLACEHOLDER, None)])
+def test_a_delete_knows_its_tenant_where_the_log_told_the_row_as_it_was(account, tenant):
+    key, value = record("delete")
+    assert change(key, value | {"before": {"id": 7, "account": account}}).tenant == tenant
+
+
+def test_a_changed_primary_key_deletes_one_document_and_creates_another():
+    deleted, created = change(*record("delete")), change({"id": 8}, record("create")[1])
+    assert (deleted.doc_id, created.doc_id) == ("docs/7", "docs/8")
+
+
+def test_a_tombstone_changes_nothing_for_the_delete_before_it_did():
+    assert change({"id": 7}, None) == Ignore("tombstone")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("heartbeat", "heartbeat"),
+        ("transaction_end", "transaction marker"),
+        ("logical_message", "logical decoding message"),
+    ],
+)
+def test_a_record_about_no_row_is_ignored(name, reason):
+    assert change(*record(name)) == Ignore(reason)
+
+
+def test_text_columns_are_joined_by_one_blank_line_and_empty_ones_skipped():
+    source = replace(DOCS, text=(Column("summary"), Column("body"), Column("notes"), Column("more")))
+    read = written({"summary": "First.", "notes": None, "more": " \n"}, source)
+    assert read.text == "First.\n\nCoroutine objects are awaitable."
+
+
+@pytest.mark.parametrize("body", [None, "", " \t\r\n\u3000"])
+def test_null_or_blank_text_is_a_document_without_text(body):
+    assert written({"body": body}).text == ""
+
+
+@pytest.mark.parametrize("title", [None, "", "  "])
+def test_a_blank_title_is_no_title(title):
+    assert written({"title": title}).title is None
+
+
+@pytest.mark.parametrize("body", ["a\0b", "😀" * 9, "\u202eשלום", "x" * 1_000_000, "  indented\r\n"])
+def test_any_text_is_taken_as_it_is(body):
+    assert written({"body": body}).text == body
+
+
+@pytest.mark.parametrize(
+    ("key", "columns", "doc_id"),
+    [
+        ({"id": 7}, (), "docs/7"),
+        ({"id": "7"}, ("id",), "docs/7"),
+        ({"id": True}, (), "docs/true"),
+        ({"region": "eu", "id": 7}, (), 'docs/["eu",7]'),
+        ({"region": "eu", "id": 7}, ("id", "region"), 'docs/[7,"eu"]'),
+        ({"region": "eu", "id": 7}, ("id",), "docs/7"),
+        ({"id": -9223372036854775808}, (), "docs/-9223372036854775808"),
+    ],
+)
+def test_a_document_is_named_by_its_key_columns_in_the_configured_order(key, columns, doc_id):
+    value = record("create")[1]
+    assert change(key, value, replace(DOCS, key=columns)).doc_id == doc_id
+
+
+# --- Columns that are not there ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["body", "title", "section", "account"])
+def test_an_absent_mapped_column_stops_the_process_with_its_name(column):
+    with pytest.raises(Fatal) as error:
+        written(without=(column,))
+    assert all(repr(name) in str(error.value) for name in (column, "docs", "kb.public.docs"))
+
+
+def test_a_column_marked_optional_may_be_absent():
+    source = Source.written(
+        name="docs",
+        topic="t",
+        title="title?",
+        text=["summary?", "body"],
+        fields={"section?": "keyword"},
+        tenant="account?",
+    )
+    read = written(source=source, without=("title", "section", "account"))
+    assert (read.title, read.text, read.fields, read.tenant) == (None, "Coroutine objects are awaitable.", {}, None)
+
+
+def test_a_delete_needs_no_columns():
+    key, value = record("delete")
+    assert isinstance(change(key, value | {"before": {"id": 7}}), Delete)
+
+
+@pytest.mark.parametrize("value", [record("create")[1], record("delete")[1]])
+def test_a_configured_key_column_that_the_key_lacks_stops_the_process(value):
+    with pytest.raises(Fatal, match="'uuid'") as error:
+        change({"id": 7}, value, replace(DOCS, key=("uuid",)))
+    assert "only id" in str(error.value)
+
+
+def test_several_key_columns_cannot_be_read_from_a_plain_key():
+    with pytest.raises(Fatal, match="one plain value"):
+        change(b"7", b'{"body":"a"}', replace(NOTES, key=("region", "id")))
+
+
+# --- Placeholders --------------------------------------------------------------------------------------------------
+
+
+def test_a_placeholder_takes_its_value_from_before():
+    read = change(*record("update_unchanged_toast_identity_full"))
+    assert (read.text, read.fields["section"]) == ("Coroutine objects are awaitable.", "reference")
+
+
+def test_a_placeholder_without_before_is_poison_that_names_both_cures():
+    error = poison(change, *record("update_unchanged_toast"))
+    assert error.kind == "placeholder"
+    assert "'body'" in str(error)
+    assert "REPLICA IDENTITY FULL" in str(error)
+    assert "reselector" in str(error)
+
+
+@pytest.mark.parametrize("column", ["title", "body", "section", "updated_at", "account"])
+@pytest.mark.parametrize("before", [None, {}, NO_IDENTITY, dict.fromkeys(NO_IDENTITY, PLACEHOLDER)])
+def test_a_placeholder_in_any_mapped_column_is_never_a_value(column, before):
+    """NULL in ``before`` means "not told": an unchanged TOAST column is never NULL."""
+    assert poison(written, {column: PLACEHOLDER}, before=before).kind == "placeholder"
+
+
+def test_a_placeholder_in_a_column_that_nobody_maps_does_no_harm():
+    assert written({"attachment": PLACEHOLDER}).text == "Coroutine objects are awaitable."
+
+
+def test_a_placeholder_of_an_array_in_a_keyword_field_takes_its_value_from_before():
+    assert written({"section": [PLACEHOLDER]}, before={"section": ["a", "b"]}).fields["section"] == ["a", "b"]
+
+
+# --- Wrong values --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("column", ["title", "body"])
+@pytest.mark.parametrize("value", [7, 1.5, True, ["a"], {"a": 1}])
+def test_a_text_column_that_is_no_string_is_poison(column, value):
+    error = poison(written, {column: value})
+    assert (error.kind, repr(column) in str(error)) == ("text-type", True)
+
+
+def test_a_binary_column_is_no_text_where_the_schema_tells():
+    source = replace(DOCS, text=(Column("attachment"),))
+    assert poison(change, *record("create_wrapped"), source).kind == "text-type"
+
+
+@pytest.mark.parametrize(
+    ("field_type", "value", "read"),
+    [
+        ("keyword", "a", "a"),
+        ("keyword", ["a", "b"], ["a", "b"]),
+        ("keyword", [], []),
+        ("integer", -(2**63), -(2**63)),
+        ("integer", 2**63 - 1, 2**63 - 1),
+        ("float", 1.5, 1.5),
+        ("float", 3, 3.0),
+        ("boolean", False, False),
+        ("datetime", "2026-03-01", "2026-03-01"),
+        ("datetime", "2026-03-01T12:00:00.123456789Z", "2026-03-01T12:00:00.123456789Z"),
+        ("datetime", "2026-03-01 12:00+02:00", "2026-03-01 12:00+02:00"),
+    ],
+)
+def test_a_field_of_its_declared_type_is_kept(field_type, value, read):
+    fields = written({"section": value}, replace(DOCS, fields={"section": field_type})).fields
+    assert fields == {"section": read}
+    assert type(fields["section"]) is type(read)
+
+
+@pytest.mark.parametrize(
+    ("field_type", "value"),
+    [
+        ("keyword", 7),
+        ("keyword", ["a", None]),
+        ("keyword", {"a": "b"}),
+        ("integer", "7"),
+        ("integer", 7.0),
+        ("integer", True),
+        ("float", "1.5"),
+        ("float", False),
+        ("boolean", 1),
+        ("boolean", "true"),
+        ("datetime", 1_772_366_400_123_456),
+        ("datetime", "yesterday"),
+        ("datetime", "2026-02-30"),
+        ("datetime", "2026-03-01T24:00:00Z"),
+        ("datetime", "20260301T120000Z"),
+        ("datetime", "2026-03-01\n"),
+        ("datetime", "٢٠٢٦-03-01"),
+        ("datetime", "+292278994-08-17T07:12:55Z"),
+    ],
+)
+def test_a_field_of_another_type_is_poison(field_type, value):
+    error = poison(written, {"section": value}, replace(DOCS, fields={"section": field_type}))
+    assert (error.kind, "'section'" in str(error), field_type in str(error)) == ("field-type", True, True)
+
+
+def test_a_binary_number_is_no_keyword_where_the_schema_tells():
+    error = poison(change, *record("create_wrapped"), replace(DOCS, fields={"price": "keyword"}))
+    assert (error.kind, "decimal.handling.mode" in str(error)) == ("field-type", True)
+
+
+@pytest.mark.parametrize("account", [1.5, True, ["a"]])
+def test_a_tenant_is_a_string_or_an_integer(account):
+    assert poison(written, {"account": account}).kind == "tenant-type"
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        (None, "missing-key"),
+        ({"id": None}, "null-key"),
+        ({"id": {"scale": 0, "value": "AQ=="}}, "key-type"),
+        ({"id": [7]}, "key-type"),
+        (b"\xff", "undecodable"),
+        (b'{"id":18446744073709551616}', "integer-range"),
+    ],
+)
+@pytest.mark.parametrize("name", ["create", "delete"])
+def test_a_row_that_cannot_be_named_is_poison(key, kind, name):
+    assert poison(change, key, record(name)[1]).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (b"\x80", "undecodable"),
+        (b'{"op":"c","after":{"body":"\\ud800"}}', "undecodable"),
+        (b'{"op":"u","after":{"body":NaN}}', "undecodable"),
+        (b'{"op":"u","after":{"body":18446744073709551616}}', "integer-range"),
+        (b"[]", "envelope"),
+        ({"op": "x"}, "unknown-op"),
+        (b"\x00\x00\x00\x00\x01", "registry-framed"),
+    ],
+)
+def test_a_malformed_value_is_poison_of_its_kind(value, kind):
+    assert poison(change, {"id": 7}, value).kind == kind
+
+
+# --- Truncate ------------------------------------------------------------------------------------------------------
+
+
+def test_a_truncated_table_stops_the_process_with_what_to_do():
+    with pytest.raises(Fatal, match='on_truncate = "dead-letter"'):
+        change(*record("truncate"))
+
+
+def test_a_truncated_table_is_dead_lettered_where_that_was_chosen():
+    assert poison(change, *record("truncate"), replace(DOCS, on_truncate="dead-letter")).kind == "truncate"
+
+
+# --- Plain documents -----------------------------------------------------------------------------------------------
+
+
+def test_a_plain_document_takes_its_clock_from_the_record():
+    assert change(b"a/7", b'{"body":"text"}', NOTES) == Upsert(
+        "notes/a/7", 42, None, "text", {}, None, 1_772_366_500_000
+    )
+    assert read_change(NOTES, b"a", b'{"body":"text"}', (), 1, -1).source_ts_ms is None
+
+
+def test_a_debezium_event_without_the_databases_clock_borrows_no_other():
+    key, value = record("create")
+    assert change(key, value | {"source": None}).source_ts_ms is None
+
+
+def test_a_plain_documents_null_value_deletes_it():
+    assert change(b"a/7", None, NOTES) == Delete("notes/a/7", 42, None, 1_772_366_500_000)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [
+        (None, b'{"body":"a"}', "missing-key"),
+        (b"7", b"text", "undecodable"),
+        (b"7", b"[]", "not-an-object"),
+        (b"7", b'{"body":"__debezium_unavailable_value"}', "placeholder"),
+    ],
+)
+def test_a_malformed_document_is_poison(key, value, kind):
+    assert poison(change, key, value, NOTES).kind == kind
+
+
+def test_a_plain_document_without_a_mapped_column_stops_the_process():
+    with pytest.raises(Fatal, match="'body\\?'"):
+        change(b"7", b'{"text":"a"}', NOTES)
