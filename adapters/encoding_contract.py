@@ -16,7 +16,7 @@ from typing import Any
 
 from adapters import tokenizer
 from adapters.model_files import ModelFiles
-from adapters.model_modules import ModelModule, read_json, read_modules
+from adapters.model_modules import ModelModule, read_modules, read_object
 from adapters.weights_digest import DigestCache, default_cache_file, weights_digest
 from stream.contract import EncodingContract
 from stream.errors import Fatal
@@ -32,10 +32,10 @@ def read_contract(files: ModelFiles, cache: DigestCache | None = None) -> Encodi
     """The contract of ``files``. Raises Fatal where the folder must not be loaded or does not say what is needed."""
     modules = read_modules(files.folder)
     transformer = modules[0]
-    network = read_json(transformer.folder / "config.json")
-    if not isinstance(network, dict):
+    network = read_object(transformer.folder / "config.json")
+    if network is None:
         raise Fatal(f"{transformer.folder} has no config.json; fetch the model again.")
-    general = read_json(files.folder / "config_sentence_transformers.json") or {}
+    general = read_object(files.folder / "config_sentence_transformers.json") or {}
     _refuse_other_metric(files, general, modules)
     settings = _tokenizer_settings(transformer)
     _refuse_lower_casing(transformer)
@@ -67,7 +67,7 @@ def _prompt(prompts: Mapping[str, str | None], names: Sequence[str], default: st
 def _tokenizer_settings(transformer: ModelModule) -> dict[str, Any]:
     """``tokenizer_config.json``, overruled by what the module's own configuration passes to the tokenizer."""
     own = transformer.config.get("processor_kwargs") or transformer.config.get("tokenizer_args") or {}
-    return {**(read_json(transformer.folder / "tokenizer_config.json") or {}), **own}
+    return {**(read_object(transformer.folder / "tokenizer_config.json") or {}), **own}
 
 
 def _max_tokens(
@@ -91,7 +91,7 @@ def _truncation_side(transformer: ModelModule, settings: Mapping[str, Any]) -> s
     """A direction stored beside the vocabulary counts where the tokenizer's configuration names none."""
     side = settings.get("truncation_side")
     if side is None:
-        stored = (read_json(transformer.folder / "tokenizer.json") or {}).get("truncation") or {}
+        stored = (read_object(transformer.folder / "tokenizer.json") or {}).get("truncation") or {}
         side = stored.get("direction", "right")
     return str(side).lower()
 
@@ -136,7 +136,7 @@ def _refuse_lower_casing(transformer: ModelModule) -> None:
     """The chunker reads ``tokenizer.json`` alone: what is changed beside it would be counted differently there."""
     if not transformer.config.get("do_lower_case"):
         return
-    normalizer = (read_json(transformer.folder / "tokenizer.json") or {}).get("normalizer") or {}
+    normalizer = (read_object(transformer.folder / "tokenizer.json") or {}).get("normalizer") or {}
     steps = normalizer.get("normalizers", [normalizer])
     if not any(step.get("type") == "Lowercase" or step.get("lowercase") for step in steps):
         raise Fatal(

@@ -64,7 +64,7 @@ def read_modules(folder: Path) -> tuple[ModelModule, ...]:
     """The modules in order, the Transformer first. Raises Fatal for a folder that must not or cannot be loaded."""
     if not folder.is_dir():
         raise Fatal(f"There is no model folder at {folder}; correct [encoding] model.")
-    listed = read_json(folder / "modules.json")
+    listed = _read_json(folder / "modules.json")
     if listed is None:
         _refuse_pickles(folder)
         raise Fatal(
@@ -73,7 +73,7 @@ def read_modules(folder: Path) -> tuple[ModelModule, ...]:
         )
     try:
         modules = tuple(_module(folder, entry["type"], entry["path"]) for entry in listed)
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError) as error:
         raise Fatal(
             f"{folder}/modules.json is no list of modules with type and path; fetch the model again."
         ) from error
@@ -94,7 +94,7 @@ def weight_files(module: ModelModule) -> tuple[Path, ...]:
     single = module.folder / "model.safetensors"
     if single.is_file():
         return (single,)
-    index = read_json(module.folder / "model.safetensors.index.json") if module.kind == "Transformer" else None
+    index = read_object(module.folder / "model.safetensors.index.json") if module.kind == "Transformer" else None
     if index is None:
         _refuse_pickles(module.folder)
         raise Fatal(f"{module.folder} has no model.safetensors; fetch the model again, with its safetensors files.")
@@ -107,8 +107,15 @@ def weight_files(module: ModelModule) -> tuple[Path, ...]:
     return shards
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401 - a model's JSON is of any shape, its readers check what they use
-    """The document, or None where there is no such file. Raises Fatal where it is no JSON."""
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in ``path``, or None where there is no such file. Raises Fatal where it is none."""
+    document = _read_json(path)
+    if document is not None and not isinstance(document, dict):
+        raise Fatal(f"{path} holds no JSON object; fetch the model again.")
+    return document
+
+
+def _read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -133,18 +140,18 @@ def _module(folder: Path, dotted: str, path: str) -> ModelModule:
         raise Fatal(f"{folder}/modules.json leads out of the model's folder ({path}); do not use this model.")
     place = folder / parts
     names = _CONFIG_NAMES if kind == "Transformer" else ("config.json",)
-    config: Mapping[str, Any] = next((found for name in names if (found := read_json(place / name))), {})
+    config: Mapping[str, Any] = next((found for name in names if (found := read_object(place / name))), {})
     return ModelModule(kind, "" if path == "." else path, place, config)
 
 
 def _refuse_remote_code(folder: Path) -> None:
     for name in _MAY_NAME_CODE:
-        if "auto_map" in (read_json(folder / name) or {}):
+        if "auto_map" in (read_object(folder / name) or {}):
             raise Fatal(
                 f"{folder / name} asks for code from the model's repository (auto_map), and remote code is off; "
                 "choose a model that the transformers library knows by itself."
             )
-    if "transformers_weights" in (read_json(folder / "config.json") or {}):
+    if "transformers_weights" in (read_object(folder / "config.json") or {}):
         raise Fatal(
             f"{folder}/config.json names a weights file of its own; rename it model.safetensors, drop the key."
         )

@@ -20,7 +20,7 @@ from stream.errors import Fatal, Poison
 FILE_NAME = "tokenizer.json"
 _SETTINGS_OF_USE = ("truncation", "padding")
 
-_CODE_POINTS_AT_ONCE = 1 << 20
+_CODE_POINTS_AT_ONCE = 1 << 18
 """The library keeps some hundred bytes for each code point of a batch until the batch is done."""
 
 _WORD_LENGTH = 24

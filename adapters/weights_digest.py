@@ -26,7 +26,7 @@ from typing import Any
 import orjson
 import platformdirs
 
-from adapters.model_modules import WITH_WEIGHTS, ModelModule, read_json, weight_files
+from adapters.model_modules import WITH_WEIGHTS, ModelModule, read_object, weight_files
 from schemas.chunk_event import Json
 from stream.contract import fingerprint
 
@@ -125,7 +125,7 @@ def weights_digest(folder: Path, modules: tuple[ModelModule, ...], cache: Digest
         if module.kind in WITH_WEIGHTS
         for path in weight_files(module)
     }
-    network = read_json(modules[0].folder / "config.json") or {}
+    network = read_object(modules[0].folder / "config.json") or {}
     return fingerprint(
         {
             "weights": weights,

@@ -1,9 +1,8 @@
 """The ``[kafka]`` section: any librdkafka property passes through, but for those on which the guarantees rest.
 
-A property of this list would break an invariant if it were changed (a reader that sees aborted transactions, an
-offset that is committed by a timer), so it is refused by name rather than overridden in silence. With the broker-side
-group protocol, the default, three properties are the broker's to decide; librdkafka refuses them only when a consumer
-is created, so they are refused here, where the sentence can name the cure.
+Which those are is the law of ``adapters.kafka.properties``; it is asked here, while the file is read, so that nothing
+is started with a configuration that some client would refuse later. Keys are checked as far as they can be: Kafka's
+own have dots and no underscores, and brokers are needed.
 
 Dots may be written as tables (``bootstrap.servers = …`` without quotes is TOML for one), numbers and flags as such.
 """
@@ -14,23 +13,12 @@ from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from adapters.kafka.properties import consumer_properties, transactional_properties
 from compose.section import Section, Text, masked
+from stream.errors import Misuse
 
 OWN_KEYS = frozenset({"group_prefix"})
 
-_DECIDED = {
-    "auto.offset.reset": "an offset that is gone must stop the process, never be jumped over",
-    "enable.auto.commit": "an offset is committed only when everything below it is done",
-    "enable.auto.offset.store": "an offset is committed only when everything below it is done",
-    "enable.idempotence": "a retry must not write a record twice",
-    "enable.partition.eof": "the end of a partition is what brings the lag to zero",
-    "group.id": "groups are named after the contract; see kafka.group_prefix",
-    "isolation.level": "records of an aborted transaction must not be seen",
-    "partitioner": "the partition of a document is chosen by embedstream",
-    "transactional.id": "it is made of the group and chunker.instance",
-    "transaction.timeout.ms": "set chunker.transaction_timeout_ms",
-}
-_BROKER_SIDE = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 WELL_KNOWN = (
     "bootstrap.servers",
     "group.protocol",
@@ -87,10 +75,8 @@ class KafkaSettings(Section):
         for name, value in _flat(rest):
             if "_" in name:
                 raise ValueError(f"`{name}` is not a known key{_nearest(name)}")
-            if name in _DECIDED:
-                raise ValueError(f"`{name}` cannot be changed: {_DECIDED[name]}")
             properties[name] = _text(name, value)
-        _check_reachable(properties)
+        _check(properties)
         return {**own, "properties": properties}
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
@@ -107,20 +93,16 @@ class KafkaSettings(Section):
         return self.model_copy(update={"properties": {**self.properties, **changed}})
 
 
-def _check_reachable(properties: Mapping[str, str]) -> None:
+def _check(properties: Mapping[str, str]) -> None:
     if not properties.get("bootstrap.servers", "").strip():
         near = difflib.get_close_matches("bootstrap.servers", properties, 1, 0.7)
         also = f"; `{near[0]}` is not it" if near else ""
         raise ValueError(f"`bootstrap.servers` is missing: the brokers' host:port, several with commas{also}")
-    protocol = properties["group.protocol"]
-    if protocol not in ("consumer", "classic"):
-        raise ValueError(f"`group.protocol` is {protocol!r}; it is consumer or classic")
-    for name in _BROKER_SIDE:
-        if protocol == "consumer" and name in properties:
-            raise ValueError(
-                f"`{name}` is decided by the broker under group.protocol = consumer; leave it out, or set "
-                "group.protocol = classic"
-            )
+    try:
+        consumer_properties(properties, "any")
+        transactional_properties(properties, "any", 1000)
+    except Misuse as error:
+        raise ValueError(str(error).removesuffix(".")) from error
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

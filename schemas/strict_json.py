@@ -18,7 +18,10 @@ from schemas.malformed import Malformed
 INT64_MIN = -(2**63)
 INT64_MAX = 2**63 - 1
 
-_DIGITS_OF_A_LONG_INTEGER = re.compile(rb"[0-9]{19}")
+# Every integer that may be too long has nineteen digits in a row. They are looked for in a copy where all digits are
+# alike, which is many times as fast as a pattern and matters on every record.
+_DIGITS_ALIKE = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
+_LONG_RUN = b"0" * 19
 # A string, or a number with its fraction and exponent. Strings are matched to be stepped over; possessive quantifiers
 # keep the memory flat on a string of 50 MB. Sound only on bytes that are known to be JSON.
 _STRING_OR_NUMBER = re.compile(
@@ -36,7 +39,7 @@ def loads(data: bytes, what: str) -> Json:
         value: Json = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise Malformed("undecodable", f"{what} is not JSON in UTF-8: {error}.") from None
-    if _DIGITS_OF_A_LONG_INTEGER.search(data) and _holds_a_long_integer(data):
+    if _LONG_RUN in data.translate(_DIGITS_ALIKE) and _holds_a_long_integer(data):
         raise Malformed(
             "integer-range",
             f"{what} holds an integer beyond 64 bits, which not every reader keeps exactly; write it as text.",

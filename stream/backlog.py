@@ -1,9 +1,9 @@
 """Which waiting revisions form the next batch: whatever arrived while the device was busy. There is no timer here.
 
 Rules: a document has at most one revision in flight, and its revisions are taken in the order of arrival, each one
-(skipping one is unsound while an older writer may be stalled); among documents, the one whose next revision has waited
-longest goes first; a batch ends where the next revision would exceed the budget, but the first is always admitted,
-however large it is.
+(skipping one is unsound while an older writer may be stalled); among documents, the one whose next revision has
+waited longest goes first; a batch ends where the next revision would exceed the budget, but the first is always
+admitted, however large it is.
 """
 
 import heapq

@@ -51,6 +51,7 @@ class Plan:
     kept: tuple[Write, ...]
     removed: tuple[Write, ...]
     kept_count: int
+    removed_count: int
 
     def writes(self, vectors: Mapping[ChunkId, DenseVector]) -> list[Write]:
         """In the order in which they have to happen. ``vectors`` holds one for each missing chunk."""
@@ -96,6 +97,7 @@ def plan_revision(
         kept=(*touched, *repainted),
         removed=_marks(event, stored, live),
         kept_count=len(same) + len(repainted),
+        removed_count=len(live.keys() - {chunk.id for chunk in event.chunks}),
     )
 
 

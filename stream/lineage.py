@@ -1,8 +1,8 @@
 """Lineage: what makes two versions comparable.
 
 A version is an offset in a CDC partition. It says which of two revisions is newer only while the topic is the same
-topic with the same number of partitions, and the chunk topic too. A topic that was deleted and created again under its
-name starts at offset 0, and a running consumer goes on in it without an error: the ids tell.
+topic with the same number of partitions, and the chunk topic too. A topic that was deleted and created again under
+its name starts at offset 0, and a running consumer goes on in it without an error: the ids tell.
 
 A changed lineage is Fatal: the index has to be rebuilt as the next generation.
 """

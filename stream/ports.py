@@ -175,6 +175,24 @@ class Topics(Protocol):
         """Partitions without a commit are left out."""
 
 
+class Bus(Protocol):
+    """Opens what one process needs of the bus."""
+
+    def consumer(self, group: str, topics: Sequence[str], assignment: Assignment) -> Consumer:
+        """A new member of the group; what it is assigned it hears in ``poll``."""
+
+    def producer(self) -> Producer: ...
+
+    def transactional_producer(
+        self, transactional_id: str, consumer: Consumer, *, timeout_ms: int = 10_000
+    ) -> TransactionalProducer:
+        """Offsets are those of ``consumer``, one of this bus. A transaction ends after ``timeout_ms`` at the latest,
+        its producer alive or not.
+        """
+
+    def topics(self) -> Topics: ...
+
+
 # --- The index -----------------------------------------------------------------------------------------------------
 
 FieldType = Literal["keyword", "integer", "float", "boolean", "datetime"]

@@ -4,12 +4,11 @@ Pure: the same change under the same contract gives the same event in every proc
 row name the same points. An event that would not fit the chunk topic is poison, decided by its encoded size.
 """
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from schemas import chunk_codec
 from schemas.chunk_event import Chunk, ChunkEvent, EventHeaders
-from schemas.identity import DocId, Fingerprint, chunk_ids
+from schemas.identity import Fingerprint, chunk_ids
 from schemas.malformed import Malformed
 from stream.change import Delete, Upsert
 from stream.chunking import cut
@@ -91,12 +90,3 @@ class ChunkTopic:
             value,
             headers,
         )
-
-
-def coalesce(changes: Iterable[Upsert | Delete]) -> Mapping[DocId, Upsert | Delete]:
-    """The last of each document's changes, in the order in which those stand."""
-    last: dict[DocId, Upsert | Delete] = {}
-    for change in changes:
-        last.pop(change.doc_id, None)
-        last[change.doc_id] = change
-    return last

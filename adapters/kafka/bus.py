@@ -26,11 +26,15 @@ class KafkaBus:
         """For records outside a transaction."""
         return KafkaProducer(self._given, step=self._step)
 
-    def transactional_producer(self, transactional_id: str, consumer: Consumer) -> KafkaTransactionalProducer:
+    def transactional_producer(
+        self, transactional_id: str, consumer: Consumer, *, timeout_ms: int = 10_000
+    ) -> KafkaTransactionalProducer:
         """Fences the predecessor under this id. The consumer is one of this bus."""
         if not isinstance(consumer, KafkaConsumer):
             raise Misuse("A transaction on Kafka carries the offsets of a consumer on Kafka.")
-        return KafkaTransactionalProducer(self._given, transactional_id, consumer, step=self._step)
+        return KafkaTransactionalProducer(
+            self._given, transactional_id, consumer, timeout_ms=timeout_ms, step=self._step
+        )
 
     def topics(self) -> KafkaTopics:
         """The administrator's view."""

@@ -12,6 +12,7 @@ fenced: one of the two stops in either case, and no record is written twice, for
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
@@ -28,22 +29,31 @@ from stream.errors import Outage
 from stream.ports import Committed, Outgoing, Partition, Step, no_step
 
 _LOG = logging.getLogger(__name__)
-_TIMEOUT_MS = 10_000
 _ATTEMPT_S = 5.0
+_PAUSE_S = 0.05
 _OPEN_WITHIN_S = 60.0
 _ABORT_WITHIN_S = 15.0
 
 
 class KafkaTransactionalProducer:
     """See ``stream.ports.TransactionalProducer``. The constructor fences a predecessor; Outage after a minute of
-    trying.
+    trying. ``timeout_ms`` is how long a transaction whose producer died may hold readers back.
     """
 
-    def __init__(self, given: Given, transactional_id: str, consumer: KafkaConsumer, *, step: Step = no_step) -> None:
-        self._properties = transactional_properties(given, transactional_id)
-        self._timeout_s = int(self._properties.values["transaction.timeout.ms"]) / 1000
+    def __init__(
+        self,
+        given: Given,
+        transactional_id: str,
+        consumer: KafkaConsumer,
+        *,
+        timeout_ms: int = 10_000,
+        step: Step = no_step,
+    ) -> None:
+        properties = transactional_properties(given, transactional_id, timeout_ms)
+        self._servers = properties.servers
+        self._timeout_s = timeout_ms / 1000
         self._doing = f'The transaction under the id "{transactional_id}"'
-        self._witness = Witness(self._properties, self._doing)
+        self._witness = Witness(properties, self._doing)
         self._consumer = consumer
         self._step = step
         self._began = 0.0
@@ -53,7 +63,7 @@ class KafkaTransactionalProducer:
         """See the port."""
         client = self._client = self._client or self._opened()
         self._began = time.monotonic()
-        deliveries = Deliveries(self._properties.servers)
+        deliveries = Deliveries(self._servers)
         try:
             self._step("begin transaction")
             client.begin_transaction()
@@ -65,9 +75,11 @@ class KafkaTransactionalProducer:
                 self._step("send offsets")
                 places = [_place(partition, committed) for partition, committed in offsets.items()]
                 metadata = self._consumer.group_metadata()
-                self._until_answered(lambda: client.send_offsets_to_transaction(places, metadata, _ATTEMPT_S))
+                self._until_answered(
+                    lambda: client.send_offsets_to_transaction(places, metadata, _ATTEMPT_S), self._timeout_s
+                )
             self._step("commit transaction")
-            self._until_answered(lambda: client.commit_transaction(_ATTEMPT_S))
+            self._until_answered(lambda: client.commit_transaction(_ATTEMPT_S), math.inf)
         except KafkaException as exception:
             self._end(client, error_of(exception), deliveries)
         except BaseException:
@@ -84,30 +96,25 @@ class KafkaTransactionalProducer:
     def _opened(self) -> Client:
         client = self._witness.open(Client)
         self._step("open transactional producer")
-        deadline = time.monotonic() + _OPEN_WITHIN_S
-        while True:
-            try:
-                client.init_transactions(_ATTEMPT_S)
-            except KafkaException as exception:
-                client.poll(0)
-                self._witness.raise_fatal()
-                error = error_of(exception)
-                if not error.retriable() or time.monotonic() > deadline:
-                    raise failure(error, self._doing, self._properties.servers) from exception
-                _LOG.warning("Opening the transactional producer goes on: %s", error.str())
-            else:
-                return client
+        try:
+            self._until_answered(lambda: client.init_transactions(_ATTEMPT_S), _OPEN_WITHIN_S)
+        except KafkaException as exception:
+            raise failure(error_of(exception), self._doing, self._servers) from exception
+        return client
 
-    def _until_answered(self, request: Callable[[], None]) -> None:
+    def _until_answered(self, request: Callable[[], None], patience_s: float) -> None:
+        """Goes on with a request that librdkafka calls retriable: called again, it resumes where it was."""
+        deadline = time.monotonic() + patience_s
         while True:
             try:
                 return request()
             except KafkaException as exception:
                 error = error_of(exception)
-                if not error.retriable():
-                    raise
                 self._witness.raise_fatal()
+                if not error.retriable() or time.monotonic() > deadline:
+                    raise
                 _LOG.warning("%s waits for its broker: %s", self._doing, error.str())
+                time.sleep(_PAUSE_S)
 
     def _end(self, client: Client, error: KafkaError, deliveries: Deliveries) -> NoReturn:
         """Aborts, then raises what the failure means for the caller."""
@@ -115,29 +122,25 @@ class KafkaTransactionalProducer:
             self._discard(client)
             if error.code() in FENCED and time.monotonic() - self._began >= self._timeout_s:
                 raise Outage(
-                    f"{self._doing} outlived its time-out of {self._timeout_s:.0f} s and was ended by the broker "
-                    f"({error.name()}: {error.str()}); it is tried again."
+                    f"{self._doing} outlived its time-out of {self._timeout_s:g} s, so the broker ended it; "
+                    f"it is tried again. ({error.name()}: {error.str()})"
                 )
-            raise failure(error, self._doing, self._properties.servers)
+            raise failure(error, self._doing, self._servers)
         self._abort(client)
         deliveries.raise_worst()
-        raise failure(error, self._doing, self._properties.servers)
+        raise failure(error, self._doing, self._servers)
 
     def _abort(self, client: Client) -> None:
         """Where the broker does not answer, the client is dropped: without it the transaction cannot be committed any
         more, and its successor, opened by the next call, ends it.
         """
-        deadline = time.monotonic() + _ABORT_WITHIN_S
-        while True:
-            try:
-                self._step("abort transaction")
-                return client.abort_transaction(_ATTEMPT_S)
-            except KafkaException as exception:
-                error = error_of(exception)
-                if error.code() == NOT_BEGUN:  # it had not begun
-                    return None
-                if not error.retriable() or time.monotonic() > deadline:
-                    return self._discard(client)
+        self._step("abort transaction")
+        try:
+            self._until_answered(lambda: client.abort_transaction(_ATTEMPT_S), _ABORT_WITHIN_S)
+        except KafkaException as exception:
+            if error_of(exception).code() != NOT_BEGUN:
+                _LOG.warning("%s could not be aborted, its successor will: %s", self._doing, exception)
+                self._discard(client)
 
     def _discard(self, client: Client) -> None:
         client.purge()

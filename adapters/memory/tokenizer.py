@@ -32,6 +32,10 @@ class WordTokenizer:
         """Tokens of the text alone, special tokens not counted."""
         return sum(1 for _ in _TOKEN.finditer(text))
 
+    def counts(self, texts: Sequence[str]) -> Sequence[int]:
+        """As :meth:`count`, of each text."""
+        return [self.count(text) for text in texts]
+
     def special_tokens(self) -> int:
         """How many special tokens one text gets."""
         return _SPECIAL_TOKENS

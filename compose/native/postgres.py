@@ -108,6 +108,8 @@ class Postgres:
         for home in homes:
             if home == self.folder or home.parent == _ELSEWHERE:
                 shutil.rmtree(home, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _ELSEWHERE.rmdir()
 
     @property
     def _password_file(self) -> Path:

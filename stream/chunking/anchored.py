@@ -19,7 +19,7 @@ from itertools import accumulate, pairwise
 
 from stream.chunking.boundaries import Rank
 from stream.chunking.passage import Passage
-from stream.chunking.units import STRETCH, Division, Unit
+from stream.chunking.units import Division, Unit, stretch_end
 from stream.contract import ChunkingContract
 from stream.ports import Tokenizer
 
@@ -31,15 +31,16 @@ def anchored(text: str, contract: ChunkingContract, tokenizer: Tokenizer) -> Ite
     division = Division(text, tokenizer, contract.max_tokens)
     start = 0
     while start < len(text):
-        end = min(start + STRETCH, len(text))
+        end = stretch_end(text, start)
         units = division.units(start, end, (Rank.BLOCK, Rank.SENTENCE))
         strengths = _strengths(text, units)
         if end < len(text) and len(units) > 1:
             last = _end_of_stretch(strengths)
             end = units[last].start
             units, strengths = units[:last], strengths[:last]
-        cuts = _cuts(units, strengths, contract)
-        yield from _verified(text, units, strengths, cuts, division, contract.max_tokens, tokenizer)
+        if units:
+            cuts = _cuts(units, strengths, contract)
+            yield from _verified(text, units, strengths, cuts, division, contract.max_tokens, tokenizer)
         start = end
 
 

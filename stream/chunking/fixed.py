@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from stream.chunking.boundaries import Rank
 from stream.chunking.passage import Passage
-from stream.chunking.units import STRETCH, Division, Unit
+from stream.chunking.units import Division, Unit, stretch_end
 from stream.contract import ChunkingContract
 from stream.ports import Tokenizer
 
@@ -31,7 +31,7 @@ def fixed(text: str, contract: ChunkingContract, tokenizer: Tokenizer) -> Iterat
 def _words(text: str, division: Division) -> Iterator[Unit]:
     start = 0
     while start < len(text):
-        end = min(start + STRETCH, len(text))
+        end = stretch_end(text, start)
         words = division.units(start, end, (Rank.WORD,))
         if end < len(text) and len(words) > 1:
             end = words.pop().start  # the stretch may have broken it

@@ -8,21 +8,30 @@ Tokens are counted by distinct words: a word costs one call however often it sta
 passage is what a tokenizer that splits at white space counts there. Other tokenizers may count a little more or less
 over several words, so a strategy must count each finished passage once, alone, and cut it again where it is too long.
 
-Memory does not grow with the text: strategies divide it in stretches of ``STRETCH`` code points.
+Memory hardly grows with the text: strategies divide it stretch by stretch (``stretch_end``).
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
 from stream.chunking.boundaries import Rank, starts
 from stream.errors import Poison
 from stream.ports import Tokenizer
 
-STRETCH = 1 << 20
-"""Code points looked at together. A longer run without white space counts as too long for any limit."""
+STRETCH = 1 << 18
+"""Code points looked at together, up to the next white space."""
+LONGEST_WORD = 1 << 20
+"""Code points. A longer run without white space counts as too long for any limit, and is cut."""
+
+_COUNTED_AT_ONCE = 1 << 16
+"""Code points of one word."""
 
 _WORDS_KNOWN = 1 << 19
 """Distinct words remembered: some 60 MB. Natural texts stay far below; a dump of identifiers does not."""
+
+_SPACE = re.compile(r"\s")
 
 
 class Unit(NamedTuple):
@@ -32,6 +41,12 @@ class Unit(NamedTuple):
     end: int
     rank: Rank
     tokens: int
+
+
+def stretch_end(text: str, start: int) -> int:
+    """Where the stretch that begins at ``start`` ends. The sentence or the word there may be broken."""
+    space = _SPACE.search(text, start + STRETCH, start + LONGEST_WORD)
+    return space.start() if space else min(start + LONGEST_WORD, len(text))
 
 
 class Division:
@@ -48,26 +63,35 @@ class Division:
 
         Empty where the stretch is blank. Raises Poison where one character alone exceeds the limit.
         """
-        pieces = self._stripped([start], end, Rank.BLOCK)
+        if len(self._known) > _WORDS_KNOWN:
+            self._known.clear()
+        pieces = self._without_space([start], end, Rank.BLOCK)
         for rank in ranks:
             pieces = [part for piece in pieces for part in self._parted(piece, rank)]
-        self._learn(self._words(pieces))
-        return [unit for piece in pieces for unit in self._limited(piece)]
+        return self._limited(pieces)
 
     def finer(self, unit: Unit) -> list[Unit]:
         """At least two units in place of one whose words fit the limit one by one and not together."""
-        return [part for piece in self._divided(unit) for part in self._limited(piece)]
+        return self._limited(self._divided(unit))
 
-    def _limited(self, piece: Unit) -> list[Unit]:
-        """The piece with its tokens, or smaller ones. Tokens of pieces are not counted before this."""
-        tokens = self._tokens(piece)
-        if tokens <= self._limit:
-            return [Unit(piece.start, piece.end, piece.rank, tokens)]
-        parts = self._divided(piece)
-        self._learn(self._words(parts))
-        return [unit for part in parts for unit in self._limited(part)]
+    def _limited(self, pieces: list[Unit]) -> list[Unit]:
+        """The pieces with their tokens, in their place smaller ones where one is too long."""
+        texts = [self._text[piece.start : piece.end] for piece in pieces]
+        words = [text.split() for text in texts]
+        self._learn(chain.from_iterable(words))
+        units: list[Unit] = []
+        for piece, text, held in zip(pieces, texts, words, strict=True):
+            tokens = sum(map(self._known.__getitem__, held))
+            if tokens > self._limit and len(held) > 1:
+                tokens = self._tokenizer.count(text)  # the sum may be too much where the sentence alone is not
+            if tokens <= self._limit:
+                units.append(Unit(piece.start, piece.end, piece.rank, tokens))
+            else:
+                units.extend(self._limited(self._divided(piece)))
+        return units
 
     def _divided(self, piece: Unit) -> list[Unit]:
+        """At least two parts, at the coarsest boundaries that the piece has."""
         for rank in Rank:
             parts = self._parted(piece, rank)
             if len(parts) > 1:
@@ -82,10 +106,14 @@ class Division:
         places = [piece.start, *starts(rank, self._text, piece.start, piece.end, self._tokenizer)]
         if len(places) == 1:
             return [piece]
-        first, *others = self._stripped(places, piece.end, rank)
-        return [first._replace(rank=piece.rank), *others]
+        if rank >= Rank.PART:  # inside a word there is no white space
+            parts = [Unit(begin, stop, rank, 0) for begin, stop in zip(places, [*places[1:], piece.end], strict=True)]
+        else:
+            parts = self._without_space(places, piece.end, rank)
+        parts[0] = parts[0]._replace(rank=piece.rank)
+        return parts
 
-    def _stripped(self, places: list[int], end: int, rank: Rank) -> list[Unit]:
+    def _without_space(self, places: list[int], end: int, rank: Rank) -> list[Unit]:
         """The parts that begin at ``places``, without white space at their ends; blank ones are left out."""
         parts = []
         for begin, stop in zip(places, [*places[1:], end], strict=True):
@@ -96,25 +124,18 @@ class Division:
                 parts.append(Unit(first, first + len(kept), rank, 0))
         return parts
 
-    def _tokens(self, piece: Unit) -> int:
-        """Summed over words; where that is too much, of the whole piece alone."""
-        text = self._text[piece.start : piece.end]
-        words = text.split()
-        try:
-            tokens = sum(map(self._known.__getitem__, words))
-        except KeyError:
-            self._learn(words)
-            tokens = sum(map(self._known.__getitem__, words))
-        if tokens > self._limit and len(words) > 1:
-            return self._tokenizer.count(text)
-        return tokens
-
-    def _words(self, pieces: list[Unit]) -> Iterator[str]:
-        return (word for piece in pieces for word in self._text[piece.start : piece.end].split())
-
     def _learn(self, words: Iterable[str]) -> None:
-        if len(self._known) > _WORDS_KNOWN:
-            self._known.clear()
         fresh = [word for word in dict.fromkeys(words) if word not in self._known]
-        if fresh:
-            self._known.update(zip(fresh, self._tokenizer.counts(fresh), strict=True))
+        short = [word for word in fresh if len(word) <= _COUNTED_AT_ONCE]
+        self._known.update(zip(short, self._tokenizer.counts(short), strict=True))
+        if len(short) < len(fresh):
+            self._known.update((word, self._endless(word)) for word in fresh if len(word) > _COUNTED_AT_ONCE)
+
+    def _endless(self, word: str) -> int:
+        """Its tokens slice by slice, and no further than the limit: the whole would take gigabytes to tokenize."""
+        tokens = 0
+        for begin in range(0, len(word), _COUNTED_AT_ONCE):
+            tokens += self._tokenizer.count(word[begin : begin + _COUNTED_AT_ONCE])
+            if tokens > self._limit:
+                break
+        return tokens

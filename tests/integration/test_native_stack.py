@@ -164,6 +164,6 @@ def test_below_a_closed_folder_postgresql_lies_elsewhere_and_nothing_is_opened(t
         assert (elsewhere / "data" / "PG_VERSION").exists()
         assert (elsewhere / "data").stat().st_mode & 0o077 == 0
     finally:
-        server.stop()
+        server.child.stop()
         server.remove()
     assert not elsewhere.exists()

@@ -1,5 +1,7 @@
 """Laws of the cutting of batches by a token budget."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +33,7 @@ def test_texts_come_by_length_and_equal_ones_in_their_order(lengths, budget):
 @given(lengths, budgets)
 def test_no_batch_could_have_taken_the_first_text_of_the_next(lengths, budget):
     batches = cut_by_tokens(lengths, budget)
-    for batch, following in zip(batches, batches[1:], strict=False):
+    for batch, following in itertools.pairwise(batches):
         assert (len(batch) + 1) * lengths[following[0]] > budget
 
 

@@ -27,11 +27,10 @@ class Visitors:
         self.threads = []
 
     def send(self, name, *, urgent):
-        before = sum(self.gate.waiting)
+        before, inside = sum(self.gate.waiting), len(self.order)
         thread = threading.Thread(target=self._visit, args=(name, urgent), daemon=True)
         self.threads.append(thread)
         thread.start()
-        inside = len(self.order)
         until(lambda: sum(self.gate.waiting) > before or len(self.order) > inside)
 
     def _visit(self, name, urgent):

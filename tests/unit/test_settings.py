@@ -147,23 +147,28 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(refusal, section, li
 @pytest.mark.parametrize(
     ("section", "line", "sentence"),
     [
-        ("[chunks]", 'partitions = "eight"', "`chunks.partitions` is 'eight' (text), but a whole number is expected."),
-        ("[chunks]", "partitions = true", "`chunks.partitions` is true, but a whole number is expected."),
-        ("[chunks]", "partitions = 1.5", "`chunks.partitions` is 1.5 (a number), but a whole number is expected."),
-        ("[chunks]", "partitions = 0", "`chunks.partitions` is 0 (a whole number), but at least 1 is expected."),
-        ("[chunks]", 'create = "perhaps"', "`chunks.create` is 'perhaps' (text), but true or false is expected."),
-        ("[chunks]", "max_event_bytes = 99999999", "`chunks.max_event_bytes` is 99999999 (a whole number), but at most 15,728,640 is expected."),
-        ("[chunker]", "instance = 0", "`chunker.instance` is 0 (a whole number), but text is expected."),
-        ("[chunking]", 'strategy = "magic"', "`chunking.strategy` is 'magic' (text), but 'anchored' or 'fixed' is expected."),
-        ("[chunking]", "max_tokens = [1]", "`chunking.max_tokens` is [1] (a list), but a whole number is expected."),
-        ("[embedder]", "flush_interval_s = 0", "`embedder.flush_interval_s` is 0 (a whole number), but more than 0 is expected."),
-        ("[embedder]", "flush_interval_s = 2020-02-02", "`embedder.flush_interval_s` is 2020-02-02 (a date or time), but a number is expected."),
-        ("[[source]]", 'key = "id"', "`source.0.key` is 'id' (text), but a list is expected."),
-        ("[query]", 'listen = "here"', "`query.listen` is 'here'; an address to listen on is host:port, as 127.0.0.1:8080 or [::1]:8080."),
+        ("[chunks]", 'partitions = "eight"', "'eight' (text), but a whole number is expected."),
+        ("[chunks]", "partitions = true", "true, but a whole number is expected."),
+        ("[chunks]", "partitions = 1.5", "1.5 (a number), but a whole number is expected."),
+        ("[chunks]", "partitions = 0", "0 (a whole number), but at least 1 is expected."),
+        ("[chunks]", 'create = "perhaps"', "'perhaps' (text), but true or false is expected."),
+        ("[chunks]", "max_event_bytes = 99999999", "99999999 (a whole number), but at most 15,728,640 is expected."),
+        ("[chunker]", "instance = 0", "0 (a whole number), but text is expected."),
+        ("[chunking]", 'strategy = "magic"', "'magic' (text), but 'anchored' or 'fixed' is expected."),
+        ("[chunking]", "max_tokens = [1]", "[1] (a list), but a whole number is expected."),
+        ("[embedder]", "flush_interval_s = 0", "0 (a whole number), but more than 0 is expected."),
+        ("[embedder]", "flush_interval_s = 2020-02-02", "2020-02-02 (a date or time), but a number is expected."),
+        ("[[source]]", 'key = "id"', "'id' (text), but a list is expected."),
+        (
+            "[query]",
+            'listen = "here"',
+            "'here'; an address to listen on is host:port, as 127.0.0.1:8080 or [::1]:8080.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_is_named_with_what_was_found_and_what_is_expected(refusal, section, line, sentence):
-    assert refusal(within(section, line)) == sentence
+    path = section.strip("[]").replace("source", "source.0")
+    assert refusal(within(section, line)) == f"`{path}.{line.partition(' ')[0]}` is {sentence}"
 
 
 @pytest.mark.parametrize("key", ["topic", "model"])
@@ -251,7 +256,7 @@ def test_an_index_name_cannot_be_mistaken_for_a_collections(refusal, name):
 
 
 def test_a_file_that_is_none_is_refused(tmp_path):
-    with pytest.raises(Misuse, match="There is no configuration file .*; name one with --config"):
+    with pytest.raises(Misuse, match=r"There is no configuration file .*; name one with --config"):
         load(tmp_path / "absent.toml", {})
     with pytest.raises(Misuse, match="cannot be read: Is a directory"):
         load(tmp_path, {})

@@ -1,0 +1,125 @@
+"""One deployment: what its settings come to, before anything runs.
+
+Names are derived here and nowhere else: consumer groups after the fingerprints, the collection after contract and
+generation, the transactional id after group and instance. Whoever needs one of them asks the deployment.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+from adapters.edge.opening import open_catalog
+from adapters.kafka.topics import KafkaTopics
+from compose.model import Model, contract_of, find_model
+from compose.settings import Settings
+from stream.collection import collection_name
+from stream.contract import Contract
+from stream.errors import Fatal
+from stream.letterbox import Letterbox
+from stream.ports import IndexCatalog, TopicInfo, Topics
+from stream.revision import Cutter
+
+_MIB = 1 << 20
+_CHUNK_TOPIC_CONFIG = {
+    "cleanup.policy": "compact",
+    "min.compaction.lag.ms": str(24 * 3600 * 1000),
+    "compression.type": "zstd",
+    "max.message.bytes": str(16 * _MIB),
+}
+_LETTER_TOPIC_CONFIG = {"max.message.bytes": str(16 * _MIB), "retention.ms": str(30 * 24 * 3600 * 1000)}
+_LARGEST_LETTER_BYTES = 15 * _MIB
+"""A larger original value is replaced by its address and digest; key and headers need some of the topic's 16 MiB."""
+
+
+class SystemClock:
+    """See ``stream.ports.Clock``."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Settings, and what follows from them. Nothing is opened until it is asked for."""
+
+    settings: Settings
+
+    @cached_property
+    def model(self) -> Model:
+        """The model's contract and tokenizer."""
+        return find_model(self.settings.encoding)
+
+    @cached_property
+    def contract(self) -> Contract:
+        """Raises Misuse where chunking and encoder do not fit."""
+        tokenizer = self.model.tokenizer
+        return contract_of(self.model, self.settings.chunking.contract(tokenizer.digest), self.settings.sources)
+
+    @cached_property
+    def cutter(self) -> Cutter:
+        """What cuts texts under the contract."""
+        return Cutter(self.contract.chunking, self.model.tokenizer)
+
+    @property
+    def collection(self) -> str:
+        """``<index>__<contract fingerprint>__g<generation>``."""
+        return collection_name(self.settings.index.name, self.contract.fingerprint, self.settings.index.generation)
+
+    @property
+    def chunker_group(self) -> str:
+        """``<prefix>.chunker.<shared chunking>.g<generation>``."""
+        return self._group("chunker", self.contract.chunking_fingerprint)
+
+    @property
+    def embedder_group(self) -> str:
+        """``<prefix>.embedder.<contract>.g<generation>``."""
+        return self._group("embedder", self.contract.fingerprint)
+
+    @property
+    def transactional_id(self) -> str:
+        """Stable over restarts, so that a successor fences its predecessor."""
+        return f"{self.chunker_group}.{self.settings.chunker.instance}"
+
+    @property
+    def source_topics(self) -> dict[str, str]:
+        """CDC topic → source name."""
+        return {source.topic: source.name for source in self.settings.sources}
+
+    def topics(self) -> Topics:
+        """The broker as an administrator sees it."""
+        return KafkaTopics(self.settings.kafka.properties)
+
+    def catalog(self, *, serve: bool) -> IndexCatalog:
+        """The index: owned by this process, or reached through its owner."""
+        return open_catalog(self.settings.index.folder, serve=serve)
+
+    def chunk_topic(self, topics: Topics) -> TopicInfo:
+        """The chunk topic, made where it is missing and may be. Raises Fatal."""
+        chunks = self.settings.chunks
+        if chunks.create:
+            topics.create(chunks.topic, chunks.partitions, chunks.replication, _CHUNK_TOPIC_CONFIG)
+        return self._existing(topics, chunks.topic, "chunks.create")
+
+    def letterbox(self, topics: Topics) -> Letterbox:
+        """The dead-letter topic, made where it is missing and may be. Raises Fatal."""
+        letters = self.settings.dead_letters
+        topic = self.settings.dead_letter_topic
+        if letters.create:
+            topics.create(topic, letters.partitions, letters.replication, _LETTER_TOPIC_CONFIG)
+        info = self._existing(topics, topic, "dead_letters.create")
+        limit = int(info.config.get("max.message.bytes", _MIB))
+        return Letterbox(
+            topic, info.partitions, max(limit - _MIB, limit // 2) if limit < 16 * _MIB else _LARGEST_LETTER_BYTES
+        )
+
+    def _existing(self, topics: Topics, topic: str, key: str) -> TopicInfo:
+        info = topics.describe([topic]).get(topic)
+        if info is None:
+            raise Fatal(f"The topic {topic} does not exist; create it, or let embedstream do so with {key} = true.")
+        return info
+
+    def _group(self, role: str, fingerprint: str) -> str:
+        return f"{self.settings.kafka.group_prefix}.{role}.{fingerprint}.g{self.settings.index.generation}"

@@ -1,0 +1,84 @@
+"""The model of a configuration: its contract and tokenizer at once, its weights only when somebody encodes.
+
+The chunker and most commands need the contract alone, and it is read from the model's files without torch. Loading is
+asked for by whoever encodes: one load gives the bulk profile of the embedder and the query profile.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from adapters import tokenizer as tokenizers
+from adapters.encoding_contract import read_contract
+from adapters.memory.encoder import HashEncoder
+from adapters.model_files import ModelFiles, resolve
+from compose.sections import EncodingSettings
+from stream.chunking.limits import validate
+from stream.contract import ChunkingContract, Contract, EncodingContract
+from stream.errors import Misuse
+from stream.ports import Encoder, Tokenizer
+from stream.source import Source
+from stream.text import SEPARATOR
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """One load of the weights. ``shrink`` halves the bulk profile's budget; ``device`` is where they are."""
+
+    bulk: Encoder
+    query: Encoder
+    shrink: Callable[[], object]
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that was found; nothing of its weights is in memory."""
+
+    encoding: EncodingContract
+    tokenizer: Tokenizer
+    load: Callable[[], Profiles]
+
+
+def find_model(settings: EncodingSettings) -> Model:
+    """Raises Misuse or Fatal with a sentence where there is none, or one that must not be loaded."""
+    kind, _, rest = settings.model.partition(":")
+    if kind == "hash":
+        return _hash_model(rest)
+    files = resolve(settings.model)
+    return Model(
+        encoding=read_contract(files),
+        tokenizer=tokenizers.load(files.tokenizer_folder),
+        load=lambda: _load(files, settings),
+    )
+
+
+def contract_of(model: Model, chunking: ChunkingContract, sources: tuple[Source, ...]) -> Contract:
+    """The whole contract. Raises Misuse where passage, title and special tokens do not fit the encoder's maximum."""
+    tokenizer = model.tokenizer
+    prompt = tokenizer.count(model.encoding.passage_prompt)
+    validate(chunking, model.encoding.max_tokens, tokenizer.special_tokens(), prompt, tokenizer.count(SEPARATOR))
+    return Contract(chunking, model.encoding, tuple(source.mapping for source in sources))
+
+
+def _load(files: ModelFiles, settings: EncodingSettings) -> Profiles:
+    from adapters.sentence_encoder import SentenceEncoder  # noqa: PLC0415 - torch takes seconds and memory
+
+    bulk = SentenceEncoder.load(
+        files,
+        device=settings.device,
+        number_format=settings.number_format,
+        token_budget=settings.batch_tokens,
+        threads=settings.threads,
+    )
+    return Profiles(bulk, bulk.for_queries(), bulk.halve_budget, bulk.device)
+
+
+def _hash_model(dimensions: str) -> Model:
+    if not (dimensions.isascii() and dimensions.isdigit()):
+        raise Misuse(f"[encoding] model = 'hash:{dimensions}': write hash: and a number of dimensions, as hash:64.")
+    encoder = HashEncoder(int(dimensions))
+
+    def keep() -> None:
+        """It needs no memory to speak of."""
+
+    return Model(encoder.contract, encoder.tokenizer, lambda: Profiles(encoder, encoder, keep, "cpu"))

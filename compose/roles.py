@@ -1,0 +1,242 @@
+"""The three roles of a deployment, each from its settings to a loop that runs until it is told to stop.
+
+A role opens what it needs in the order in which a mistake is cheapest to tell: contract before network, topics before
+group, index before the first record. It closes everything in reverse, whatever happened.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from adapters.kafka.consumer import KafkaConsumer
+from adapters.kafka.producer import KafkaProducer
+from adapters.kafka.transactions import KafkaTransactionalProducer
+from adapters.metrics import Metrics
+from compose.deployment import Deployment, SystemClock
+from compose.model import Profiles
+from compose.version import VERSION
+from consumers.chunker import Chunker, ChunkerParts
+from consumers.embedder import Embedder, EmbedderParts
+from consumers.lag import lag_of
+from consumers.lineage_watch import LineageWatch, current_lineages, wait_for_topics
+from consumers.opening import OpenCollection, open_for_writing
+from consumers.pipeline import Pipeline, PipelineParts
+from consumers.retries import Patience
+from consumers.stages import ShrinkingEncoder
+from consumers.workload import Workload
+from serving.api import QueryService
+from serving.handle import LiveIndex
+from serving.request import RequestRules
+from serving.server import serve_queries
+from stream.errors import Outage
+from stream.lineage import check_unchanged
+from stream.ports import IndexCatalog, Topics
+from stream.revision import ChunkTopic
+
+_LOG = logging.getLogger("embedstream")
+_LAG_EVERY_S = 5.0
+
+
+class Readiness:
+    """Which roles of this process are up, for ``/readyz``."""
+
+    def __init__(self, roles: tuple[str, ...]) -> None:
+        self._waiting = dict.fromkeys(roles)
+        self._lock = threading.Lock()
+
+    def ready(self, role: str) -> None:
+        """The role serves from now on."""
+        with self._lock:
+            self._waiting.pop(role, None)
+
+    def __call__(self) -> tuple[bool, str]:
+        with self._lock:
+            waiting = ", ".join(self._waiting)
+        return (False, f"{waiting} starting") if waiting else (True, "all roles run")
+
+
+def run_chunker(
+    deployment: Deployment, stopping: threading.Event, metrics: Metrics, ready: Callable[[], None]
+) -> None:
+    """CDC topics → chunk topic. Raises Fatal."""
+    settings = deployment.settings
+    contract, cutter = deployment.contract, deployment.cutter
+    patience = Patience(stopping, metrics)
+    topics = deployment.topics()
+    info = patience.until_available("chunk topic", lambda: deployment.chunk_topic(topics))
+    letterbox = patience.until_available("dead-letter topic", lambda: deployment.letterbox(topics))
+    sources = {source.topic: source for source in settings.sources}
+    _await_sources(deployment, topics, stopping, patience)
+    watch = LineageWatch(
+        topics,
+        deployment.chunker_group,
+        deployment.source_topics,
+        settings.chunks.topic,
+        settings.chunker.lineage_check_s,
+    )
+    patience.until_available("lineage", watch.start)
+    heartbeats = {source.heartbeat: source.name for source in settings.sources if source.heartbeat}
+    chunker = Chunker(
+        ChunkerParts(
+            sources=sources,
+            heartbeats=heartbeats,
+            fingerprints=contract.accepted,
+            cutter=cutter,
+            chunks=ChunkTopic(settings.chunks.topic, info.partitions, settings.chunks.max_event_bytes),
+            letterbox=letterbox,
+            lineage=watch,
+            metrics=metrics,
+            clock=SystemClock(),
+        )
+    )
+    metrics.describe(version=VERSION, role="chunker", contract=contract.chunking_fingerprint, collection="")
+    properties = settings.kafka.properties
+    with ExitStack() as opened:
+        consumer = KafkaConsumer(properties, deployment.chunker_group, [*sources, *heartbeats], chunker)
+        opened.callback(consumer.close)
+        timed = {**properties, "transaction.timeout.ms": str(settings.chunker.transaction_timeout_ms)}
+        producer = KafkaTransactionalProducer(timed, deployment.transactional_id, consumer)
+        opened.callback(producer.close)
+        _LOG.info("chunker runs in group %s", deployment.chunker_group)
+        ready()
+        chunker.run(consumer, producer, stopping, settings.chunker.max_poll_records)
+
+
+def run_embedder(
+    deployment: Deployment,
+    catalog: IndexCatalog,
+    profiles: Profiles,
+    stopping: threading.Event,
+    metrics: Metrics,
+    ready: Callable[[], None],
+) -> None:
+    """Chunk topic → index. Raises Fatal."""
+    settings = deployment.settings
+    contract, cutter = deployment.contract, deployment.cutter
+    patience = Patience(stopping, metrics)
+    topics = deployment.topics()
+    patience.until_available("chunk topic", lambda: deployment.chunk_topic(topics))
+    letterbox = patience.until_available("dead-letter topic", lambda: deployment.letterbox(topics))
+    _await_sources(deployment, topics, stopping, patience)
+    lineages = patience.until_available(
+        "lineage", lambda: current_lineages(topics, deployment.source_topics, settings.chunks.topic)
+    )
+    collection = patience.until_available(
+        "index",
+        lambda: open_for_writing(
+            catalog,
+            settings.index.name,
+            settings.index.generation,
+            contract,
+            lineages,
+            settings.fields,
+            profiles.bulk,
+        ),
+    )
+    metrics.describe(version=VERSION, role="embedder", contract=contract.fingerprint, collection=collection.name)
+    with ExitStack() as opened:
+        producer = KafkaProducer(settings.kafka.properties)
+        opened.callback(producer.close)
+        workload = Workload()
+        pipeline = Pipeline(
+            PipelineParts(
+                index=collection.index,
+                collection=collection.name,
+                encoder=ShrinkingEncoder(profiles.bulk, profiles.shrink),
+                fit_title=cutter.embedded_title,
+                producer=producer,
+                letterbox=letterbox,
+                clock=SystemClock(),
+                metrics=metrics,
+                store_text=settings.index.store_text,
+                batch_tokens=settings.embedder.batch_tokens_on(profiles.device),
+                plan_max_age_s=settings.index.plan_max_age_s,
+            ),
+            workload,
+        )
+        embedder = Embedder(
+            EmbedderParts(
+                admission=collection.admission,
+                index=collection.index,
+                producer=producer,
+                letterbox=letterbox,
+                patience=patience,
+                metrics=metrics,
+                clock=SystemClock(),
+                backlog_tokens=settings.embedder.backlog_tokens,
+                flush_interval_s=settings.embedder.flush_interval_s,
+                drain_deadline_s=settings.embedder.drain_deadline_s,
+            ),
+            workload,
+        )
+        observer = threading.Thread(
+            target=_observe, args=(deployment, topics, collection, stopping, metrics), name="lag", daemon=True
+        )
+        consumer = KafkaConsumer(
+            settings.kafka.properties, deployment.embedder_group, [settings.chunks.topic], embedder
+        )
+        opened.callback(consumer.close)
+        observer.start()
+        _LOG.info("embedder runs in group %s and writes %s", deployment.embedder_group, collection.name)
+        ready()
+        embedder.run(consumer, pipeline, stopping, settings.embedder.max_poll_records)
+
+
+def run_query(
+    deployment: Deployment,
+    catalog: IndexCatalog,
+    profiles: Profiles,
+    stopping: threading.Event,
+    metrics: Metrics,
+    ready: Callable[[str], None],
+) -> None:
+    """Searches over HTTP. ``ready`` is told the address. Raises Fatal."""
+    settings = deployment.settings
+    live = LiveIndex(catalog, settings.index.name, [profiles.query])
+    rules = RequestRules(
+        max_text_chars=settings.query.max_text_chars, max_limit=settings.query.max_limit, fields=settings.fields
+    )
+    listen = settings.query.listen
+    metrics.describe(version=VERSION, role="query", contract=deployment.contract.encoding.fingerprint, collection="")
+    with serve_queries(QueryService(live, metrics, rules), listen.host, listen.port) as server:
+        ready(server.url)
+        while server.running and not stopping.wait(0.5):
+            pass
+
+
+def _await_sources(deployment: Deployment, topics: Topics, stopping: threading.Event, patience: Patience) -> None:
+    patience.until_available(
+        "CDC topics",
+        lambda: wait_for_topics(
+            topics,
+            list(deployment.source_topics),
+            deployment.settings.chunker.topic_wait_s,
+            stopping.wait,
+            SystemClock().monotonic,
+        ),
+    )
+
+
+def _observe(
+    deployment: Deployment,
+    topics: Topics,
+    collection: OpenCollection,
+    stopping: threading.Event,
+    metrics: Metrics,
+) -> None:
+    """Now and then: the lag, and whether the collection's lineage still holds. Its own thread, for brokers are slow
+    to answer when they are in trouble. A changed lineage is told here; the chunker stops for it.
+    """
+    chunk_topic = deployment.settings.chunks.topic
+    while not stopping.wait(_LAG_EVERY_S):
+        try:
+            for topic, lag in lag_of(topics, deployment.embedder_group, [chunk_topic]).items():
+                metrics.lag(topic, lag.events or 0)
+            for topic, lag in lag_of(topics, deployment.chunker_group, list(deployment.source_topics)).items():
+                metrics.lag(topic, lag.events or 0)
+            check_unchanged(
+                collection.record.lineage, current_lineages(topics, deployment.source_topics, chunk_topic)
+            )
+        except Outage:
+            continue

@@ -1,0 +1,5 @@
+"""The version of this program, as its metadata has it."""
+
+from importlib.metadata import version
+
+VERSION = version("embedstream")

@@ -1,0 +1,189 @@
+"""The embedder: chunk events in, vectors in the index, offsets committed behind them.
+
+One thread polls. It sorts records (what is not for this collection passes by its headers alone), hands revisions to
+the pipeline, and commits: only what is done without a gap, only after the index was flushed, at most once an
+interval. It never waits for the pipeline while it holds partitions, so the group sees it alive; a backlog above its
+bound pauses the partitions, and polling goes on.
+
+When partitions are revoked it starts nothing more of theirs, lets what is in flight finish within a deadline, commits
+and lets go. Lost partitions are dropped as they are and nothing is committed.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from adapters.metrics import Metrics
+from consumers.pipeline import Pipeline
+from consumers.retries import Patience
+from consumers.workload import Workload
+from stream.errors import Outage, Poison
+from stream.intake import Admission, Erased, Mismatched, OtherLineage, Work
+from stream.letterbox import Letterbox
+from stream.ports import Clock, Committed, Consumer, Partition, Polled, Producer, Record, VectorIndex
+
+_LOG = logging.getLogger("embedstream.embedder")
+_STAGE = "embedder"
+
+
+class Stopping(Protocol):
+    """Whether the process was told to stop; ``wait`` returns early then."""
+
+    def is_set(self) -> bool: ...
+
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderParts:
+    """What the poll thread works with; times in seconds."""
+
+    admission: Admission
+    index: VectorIndex
+    producer: Producer
+    letterbox: Letterbox
+    patience: Patience
+    metrics: Metrics
+    clock: Clock
+    backlog_tokens: int
+    flush_interval_s: float
+    drain_deadline_s: float
+    every_while: Callable[[], None] = lambda: None
+    """Called once a flush interval, for what is looked at now and then (lag, lineage)."""
+
+
+class Embedder:
+    """Implements ``stream.ports.Assignment``. Its methods belong to the poll thread."""
+
+    def __init__(self, parts: EmbedderParts, workload: Workload) -> None:
+        self._parts = parts
+        self._workload = workload
+        self._consumer: Consumer | None = None
+        self._paused: set[Partition] = set()
+        self._commit_due = float("-inf")
+
+    # --- assignment ---
+
+    def on_assigned(self, partitions: Sequence[Partition], committed: Mapping[Partition, Committed]) -> None:
+        """Each goes on behind its committed offset."""
+        self._paused.difference_update(partitions)
+        self._workload.assign(partitions, committed)
+
+    def on_revoked(self, partitions: Sequence[Partition]) -> None:
+        """Drains, commits, lets go."""
+        if not self._workload.settle(partitions, self._parts.drain_deadline_s):
+            _LOG.warning(
+                "%d partitions leave with work in flight, which their next owner does again.", len(partitions)
+            )
+        leaving = set(partitions)
+        try:
+            self._commit({place: at for place, at in self._workload.committable().items() if place in leaving})
+        except Outage as outage:
+            _LOG.warning("Partitions leave without a commit, their last work is done again: %s", outage)
+        self._forget(partitions)
+
+    def on_lost(self, partitions: Sequence[Partition]) -> None:
+        """They are another member's already."""
+        self._forget(partitions)
+
+    def _forget(self, partitions: Sequence[Partition]) -> None:
+        self._workload.release(partitions)
+        self._paused.difference_update(partitions)
+
+    # --- work ---
+
+    def run(
+        self,
+        consumer: Consumer,
+        pipeline: Pipeline,
+        stopping: Stopping,
+        max_records: int = 500,
+        timeout_s: float = 0.1,
+    ) -> None:
+        """Until told to stop, then drains and commits. Raises Fatal."""
+        self._consumer = consumer
+        pipeline.start()
+        try:
+            while not stopping.is_set():
+                pipeline.check()
+                try:
+                    self.turn(max_records, timeout_s)
+                except Outage as outage:
+                    self._parts.metrics.outage(_STAGE)
+                    _LOG.warning("%s", outage)
+                    stopping.wait(outage.retry_after_s or 0.5)
+            # Leaving the group revokes everything, and that drains and commits.
+            consumer.close()
+            pipeline.check()
+        finally:
+            pipeline.stop()
+
+    def turn(self, max_records: int, timeout_s: float) -> None:
+        """One poll, and a commit if one is due. Raises Outage; what was polled by then is taken."""
+        polled = self._bound().poll(max_records, timeout_s)
+        self._take(polled)
+        self._press_back()
+        now = self._parts.clock.monotonic()
+        if now >= self._commit_due:
+            self._commit_due = now + self._parts.flush_interval_s
+            self._parts.metrics.oldest_unapplied(self._workload.oldest_ts_ms)
+            self._commit(self._workload.committable())
+            self._parts.every_while()
+
+    def _take(self, polled: Polled) -> None:
+        for record in polled.records:
+            try:
+                intake = self._parts.admission.of(record)
+            except Poison as poison:
+                self._dead_letter(record, poison)
+                self._workload.arrive(record, None)
+                continue
+            match intake:
+                case Work(event):
+                    self._workload.arrive(record, event)
+                    continue
+                case Mismatched(fingerprint):
+                    self._parts.metrics.mismatched(fingerprint)
+                case OtherLineage():
+                    self._parts.metrics.events("other_lineage")
+                case Erased():
+                    self._parts.metrics.events("ignored")
+            self._workload.arrive(record, None)
+        self._workload.reach(polled.ends)
+
+    def _dead_letter(self, record: Record, poison: Poison) -> None:
+        parts = self._parts
+        letter = parts.letterbox.letter(record, _STAGE, poison)
+        parts.patience.until_available("dead letters", lambda: parts.producer.send([letter]))
+        parts.metrics.dead_letter(_STAGE, poison.kind)
+        parts.metrics.events("poison")
+        _LOG.warning(
+            "Dead letter of %s [%s] @%d: %s", record.partition.topic, record.partition.number, record.offset, poison
+        )
+
+    def _press_back(self) -> None:
+        waiting = self._workload.waiting_tokens
+        self._parts.metrics.backlog(waiting)
+        if waiting > self._parts.backlog_tokens:
+            running = [place for place in self._workload.partitions() if place not in self._paused]
+            if running:
+                self._bound().pause(running)
+                self._paused.update(running)
+        elif self._paused and waiting <= self._parts.backlog_tokens // 2:
+            self._bound().resume(sorted(self._paused))
+            self._paused.clear()
+        self._parts.metrics.paused(len(self._paused))
+
+    def _commit(self, offsets: Mapping[Partition, int]) -> None:
+        """The offsets were read before the flush, so all below them is in what is flushed."""
+        if not offsets:
+            return
+        self._parts.index.flush()
+        self._bound().commit(offsets)
+        self._workload.committed(offsets)
+
+    def _bound(self) -> Consumer:
+        if self._consumer is None:
+            raise RuntimeError("An embedder polls only within run().")
+        return self._consumer

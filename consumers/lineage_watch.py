@@ -1,0 +1,105 @@
+"""Keeps the lineage of every source in sight: what it was when the group began, and what the broker says now.
+
+Compared at start, at assignment and every second. A change is Fatal before another record is turned into an event,
+but for those of the last second; these carry the old lineage in the new topic's small versions, and the index that
+they go to is to be rebuilt anyway.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from stream.errors import Fatal, Outage
+from stream.lineage import check_resumable, check_unchanged, from_metadata, lineage, to_metadata
+from stream.ports import Committed, Partition, TopicInfo, Topics
+
+
+def current_lineages(topics: Topics, sources: Mapping[str, str], chunk_topic: str) -> dict[str, str]:
+    """Source → lineage, of the sources (CDC topic → source) whose topics exist."""
+    known = topics.describe([*sources, chunk_topic])
+    chunks = known.get(chunk_topic)
+    if chunks is None:
+        return {}
+    return {source: lineage(known[topic], chunks) for topic, source in sources.items() if topic in known}
+
+
+class LineageWatch:
+    """The lineages of one chunker's sources (CDC topic → source name), and their commit."""
+
+    def __init__(
+        self, topics: Topics, group: str, sources: Mapping[str, str], chunk_topic: str, interval_s: float = 1.0
+    ) -> None:
+        self._topics = topics
+        self._group = group
+        self._sources = sources
+        self._chunk_topic = chunk_topic
+        self._place = Partition(chunk_topic, 0)
+        self._interval_s = interval_s
+        self._due = float("-inf")
+        self._known: dict[str, str] = {}
+        self._now: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Reads what the group committed before. Raises Fatal where a lineage changed since."""
+        committed = self._topics.committed(self._group, [self._place])
+        self._known = from_metadata(committed.get(self._place))
+        self.check()
+
+    def check(self) -> None:
+        """Compares with the broker now. Raises Fatal where a lineage changed or a topic is gone."""
+        now = current_lineages(self._topics, self._sources, self._chunk_topic)
+        gone = sorted(set(self._now) - set(now))
+        if gone:
+            raise Fatal(
+                f"Source {gone[0]!r}: its CDC topic or the chunk topic {self._chunk_topic} was deleted; raise "
+                "index.generation by one once the topics exist again."
+            )
+        check_unchanged({**self._known, **self._now}, now)
+        self._now = now
+
+    def check_when_due(self, monotonic_s: float) -> None:
+        """As :meth:`check`, at most once an interval. A broker that does not answer changed nothing."""
+        if monotonic_s < self._due:
+            return
+        self._due = monotonic_s + self._interval_s
+        try:
+            self.check()
+        except Outage:
+            return
+
+    def on_assigned(self, partitions: Sequence[Partition], committed: Mapping[Partition, Committed]) -> None:
+        """Raises Fatal where going on would skip history that is gone."""
+        self.check()
+        for topic, source in self._sources.items():
+            mine = {partition for partition in partitions if partition.topic == topic}
+            if source in self._known and any(partition not in committed for partition in mine):
+                lows = self._topics.low_watermarks(topic)
+                check_resumable(source, self._known, committed, {place: lows.get(place, 0) for place in mine})
+
+    def of(self, source: str) -> str:
+        """The lineage that this source's events carry."""
+        return self._now[source]
+
+    def commit(self) -> Mapping[Partition, Committed]:
+        """What is committed beside the offsets, in the same transaction."""
+        lineages = {**self._known, **self._now}
+        return {self._place: Committed(0, to_metadata(lineages))} if lineages else {}
+
+
+def wait_for_topics(
+    topics: Topics,
+    names: Sequence[str],
+    deadline_s: float,
+    sleep: Callable[[float], bool],
+    monotonic: Callable[[], float],
+) -> Mapping[str, TopicInfo]:
+    """Topics that may be created a little later (Debezium creates late). Fatal, naming one, after the deadline."""
+    give_up = monotonic() + deadline_s
+    while True:
+        found = topics.describe(names)
+        missing = [name for name in names if name not in found]
+        if not missing:
+            return found
+        if monotonic() > give_up or sleep(0.2):
+            raise Fatal(
+                f"The topic {missing[0]} does not exist after {deadline_s:g} s; create it, start the connector that "
+                "does, or correct its name in the configuration."
+            )

@@ -1,0 +1,79 @@
+"""What a record of the chunk topic is to an embedder: work, or something to let pass.
+
+The headers decide first. A record of another chunking, or of another lineage than the collection's, is dropped before
+its value is parsed: another group serves it, or its versions cannot be compared. A null value says that the document
+was erased from the topic; its points were erased beside it. Whatever else cannot be read is poison.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from schemas import chunk_codec
+from schemas.chunk_event import ChunkEvent, EventHeaders
+from schemas.identity import Fingerprint
+from schemas.malformed import Malformed
+from stream.errors import Poison
+from stream.ports import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatched:
+    """Another chunking's event, unread."""
+
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class OtherLineage:
+    """An event from before its topic was made anew, unread."""
+
+    source: str
+    lineage: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A null value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A revision to apply."""
+
+    event: ChunkEvent
+    headers: EventHeaders
+
+
+Intake = Work | Mismatched | OtherLineage | Erased
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a collection accepts: header fingerprint → source, and source → lineage."""
+
+    sources: Mapping[Fingerprint, str]
+    lineages: Mapping[str, str]
+
+    def of(self, record: Record) -> Intake:
+        """Raises Poison where the record is neither of these."""
+        if record.value is None:
+            return Erased()
+        try:
+            headers = chunk_codec.decode_headers(record.headers)
+            source = self.sources.get(headers.chunking)
+            if source is None:
+                return Mismatched(headers.chunking)
+            if self.lineages.get(source) != headers.lineage:
+                return OtherLineage(source, headers.lineage)
+            key = chunk_codec.decode_key(record.key)
+            event = chunk_codec.decode(record.value)
+            chunk_codec.require_agreement(headers, event)
+        except Malformed as error:
+            raise Poison(error.kind, str(error)) from error
+        if event.source != source or key.doc_id != event.doc_id:
+            raise Poison(
+                "inconsistent",
+                f"The chunk event's key and headers name {key.doc_id!r} of {source!r}, its value {event.doc_id!r} of "
+                f"{event.source!r}.",
+            )
+        return Work(event, headers)

@@ -1,0 +1,498 @@
+"""The laws of ``VectorIndex`` and of the writes in ``stream.points``, on every adapter."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from index_world import EAST, NORTH, SPEC, chunk, found, mark, one, payload, put, repaint, touch, vector
+from schemas.identity import ChunkId, DocId, Version
+from stream.errors import Fatal, Poison
+from stream.points import Mark, Put, State, StoredPoint, Touch
+from stream.ports import Condition, VectorIndex
+
+# --- put
+
+
+def test_a_put_point_is_found_with_its_whole_payload(index: VectorIndex):
+    index.write([put("a", 3, EAST, section="x", pages=[1, 2], nested={"k": [True, None]})])
+
+    (hit,) = index.search(EAST, 5)
+
+    assert hit.id == chunk("a")
+    assert hit.score == pytest.approx(1.0)
+    assert hit.payload == payload(3, section="x", pages=[1, 2], nested={"k": [True, None]})
+
+
+def test_a_newer_put_replaces_vector_and_whole_payload(index: VectorIndex):
+    index.write([put("a", 3, EAST, section="x")])
+    index.write([put("a", 4, NORTH, pages=1)])
+
+    assert one(index, "a").payload == payload(4, pages=1)
+    assert one(index, "a").vector.values == pytest.approx(NORTH.values)
+
+
+def test_an_older_put_is_refused_without_an_error(index: VectorIndex):
+    index.write([put("a", 4, EAST)])
+    index.write([put("a", 3, NORTH, section="late")])
+
+    assert one(index, "a").payload == payload(4)
+    assert one(index, "a").vector.values == pytest.approx(EAST.values)
+
+
+def test_a_put_of_an_equal_version_is_applied_again(index: VectorIndex):
+    index.write([put("a", 4, EAST, section="half")])
+    index.write([put("a", 4, NORTH, section="whole")])
+
+    assert one(index, "a").payload == payload(4, section="whole")
+    assert one(index, "a").vector.values == pytest.approx(NORTH.values)
+
+
+def test_one_refused_put_refuses_no_other_of_its_call(index: VectorIndex):
+    index.write([put("a", 9)])
+    index.write([put("a", 5, section="late"), put("b", 5), put("c", 5)])
+
+    assert [point.payload["version"] for point in index.points([chunk("a"), chunk("b"), chunk("c")])] == [9, 5, 5]
+
+
+def test_version_0_is_older_than_any_event(index: VectorIndex):
+    index.write([put("a", 0, section="bulk")])
+    assert one(index, "a").payload["section"] == "bulk"
+    index.write([put("a", 1, section="event")])
+    index.write([put("a", 0, section="bulk")])
+    assert one(index, "a").payload["section"] == "event"
+
+
+def test_versions_are_compared_exactly_up_to_2_to_the_53(index: VectorIndex):
+    newest = 2**53 - 1
+    index.write([put("a", newest, section="new")])
+    index.write([put("a", newest - 1, section="old")])
+    assert one(index, "a").payload == payload(newest, section="new")
+
+
+def test_vectors_come_back_scaled_to_unit_length(index: VectorIndex):
+    index.write([put("a", 1, vector(3, 4, 0, 0))])
+    assert one(index, "a").vector.values == pytest.approx(np.array([0.6, 0.8, 0, 0]))
+    assert one(index, "a").vector.values.dtype == np.float32
+
+
+# --- marks
+
+
+def test_a_mark_takes_the_vector_and_all_but_four_fields(index: VectorIndex):
+    index.write([put("a", 1, section="x", tenant="t")])
+    index.write([mark("a", 2, tenant="t")])
+
+    point = one(index, "a")
+    assert point.payload == {"doc_id": "docs/1", "version": 2, "state": "removed", "tenant": "t"}
+    assert point.vector is None
+
+
+def test_a_mark_without_tenant_has_three_fields(index: VectorIndex):
+    index.write([mark("a", 2, state=State.DELETED)])
+    assert one(index, "a").payload == {"doc_id": "docs/1", "version": 2, "state": "deleted"}
+
+
+def test_marks_are_never_found_by_search(index: VectorIndex):
+    index.write([put("a", 1), put("b", 1), mark("b", 2), mark("c", 2, state=State.DELETED)])
+
+    assert found(index) == {chunk("a")}
+    assert {hit.id for hit in index.search(EAST, 10, [Condition("doc_id", "docs/1")])} == {chunk("a")}
+
+
+def test_a_mark_refuses_a_late_write_of_every_kind(index: VectorIndex):
+    index.write([mark("a", 5)])
+    index.write([put("a", 4), touch(["a"], 4), repaint("a", 4), mark("a", 4, state=State.DELETED)])
+    assert one(index, "a").payload == {"doc_id": "docs/1", "version": 5, "state": "removed"}
+    assert found(index) == set()
+
+
+def test_a_mark_of_an_older_version_is_refused(index: VectorIndex):
+    index.write([put("a", 5)])
+    index.write([mark("a", 4)])
+    assert one(index, "a").payload == payload(5)
+    assert found(index) == {chunk("a")}
+
+
+def test_a_newer_put_revives_a_mark(index: VectorIndex):
+    index.write([put("a", 1), mark("a", 2), put("a", 3, NORTH)])
+    assert one(index, "a").payload == payload(3)
+    assert found(index, NORTH) == {chunk("a")}
+
+
+def test_a_deleted_mark_may_become_removed(index: VectorIndex):
+    index.write([mark("a", 2, state=State.DELETED)])
+    index.write([mark("a", 3)])
+    assert one(index, "a").payload["state"] == "removed"
+
+
+# --- touch and repaint
+
+
+def test_a_touch_merges_and_leaves_the_vector(index: VectorIndex):
+    index.write([put("a", 1, NORTH, section="x"), put("b", 1, EAST, pages=3)])
+    index.write([touch(["a", "b"], 2, source_ts_ms=77)])
+
+    assert one(index, "a").payload == payload(2, section="x", source_ts_ms=77)
+    assert one(index, "b").payload == payload(2, pages=3, source_ts_ms=77)
+    assert one(index, "a").vector.values == pytest.approx(NORTH.values)
+
+
+def test_a_field_that_is_none_is_taken_away_by_a_touch_and_not_stored_by_the_others(index: VectorIndex):
+    index.write([put("a", 1, source_ts_ms=5, section=None)])
+    assert one(index, "a").payload == payload(1, source_ts_ms=5)
+    index.write([touch(["a"], 2, source_ts_ms=None)])
+    assert one(index, "a").payload == payload(2)
+    index.write([repaint("a", 3, section=None)])
+    assert one(index, "a").payload == payload(3)
+
+
+def test_a_touch_skips_newer_marked_and_missing_points_and_no_others(index: VectorIndex):
+    index.write([put("newer", 9), put("marked", 1), mark("marked", 2), put("older", 1), put("equal", 5)])
+    index.write([touch(["newer", "marked", "missing", "older", "equal"], 5, source_ts_ms=1)])
+
+    assert one(index, "newer").payload == payload(9)
+    assert one(index, "marked").payload == {"doc_id": "docs/1", "version": 2, "state": "removed"}
+    assert index.points([chunk("missing")]) == []
+    assert one(index, "older").payload == payload(5, source_ts_ms=1)
+    assert one(index, "equal").payload == payload(5, source_ts_ms=1)
+
+
+def test_a_touch_of_thousands_of_points_reaches_all(index: VectorIndex):
+    names = range(1500)
+    index.write([put(name, 1) for name in names])
+    index.write([touch(names, 2)])
+    assert {point.version for point in index.read([DocId("docs/1")])[DocId("docs/1")]} == {Version(2)}
+
+
+def test_a_repaint_replaces_the_whole_payload_and_leaves_the_vector(index: VectorIndex):
+    index.write([put("a", 1, NORTH, section="x", pages=1)])
+    index.write([repaint("a", 2, pages=2, draft=True)])
+
+    assert one(index, "a").payload == payload(2, pages=2, draft=True)
+    assert one(index, "a").vector.values == pytest.approx(NORTH.values)
+
+
+def test_a_repaint_of_an_equal_version_is_applied_again(index: VectorIndex):
+    index.write([put("a", 1), repaint("a", 2, section="half"), repaint("a", 2, pages=1)])
+    assert one(index, "a").payload == payload(2, pages=1)
+
+
+def test_a_repaint_of_a_newer_marked_or_missing_point_is_refused(index: VectorIndex):
+    index.write([put("newer", 9), mark("marked", 1)])
+    index.write([repaint("newer", 5, section="x"), repaint("marked", 5), repaint("missing", 5)])
+
+    assert one(index, "newer").payload == payload(9)
+    assert one(index, "marked").payload == {"doc_id": "docs/1", "version": 1, "state": "removed"}
+    assert index.points([chunk("missing")]) == []
+
+
+# --- order, repetition, refusal
+
+
+def test_writes_of_one_call_happen_in_order(index: VectorIndex):
+    index.write(
+        [
+            put("a", 1, section="first"),
+            put("a", 1, section="second"),
+            put("b", 1),
+            mark("b", 1),
+            mark("c", 1),
+            put("c", 1, section="last"),
+            put("d", 1),
+            repaint("d", 1, section="painted"),
+            touch(["d"], 1, source_ts_ms=9),
+            put("e", 3),
+            put("e", 2, section="late"),
+            put("f", 2),
+            put("f", 3, section="next"),
+        ]
+    )
+    assert one(index, "a").payload == payload(1, section="second")
+    assert one(index, "b").payload["state"] == "removed"
+    assert one(index, "c").payload == payload(1, section="last")
+    assert one(index, "d").payload == payload(1, section="painted", source_ts_ms=9)
+    assert one(index, "e").payload == payload(3)
+    assert one(index, "f").payload == payload(3, section="next")
+
+
+def test_writing_the_same_twice_changes_nothing(index: VectorIndex):
+    plan = [put("new", 2, NORTH), repaint("kept", 2, section="y"), touch(["same"], 2), mark("gone", 2)]
+    index.write([put("kept", 1), put("same", 1), put("gone", 1)])
+    index.write(plan)
+    once = [(point.id, point.payload) for point in index.scroll()]
+    index.write(plan)
+    assert [(point.id, point.payload) for point in index.scroll()] == once
+
+
+def test_a_call_without_writes_does_nothing(index: VectorIndex):
+    index.write([])
+    assert index.count() == 0
+
+
+@pytest.mark.parametrize(
+    "values", [(float("nan"), 0, 0, 0), (float("inf"), 0, 0, 0), (1, 0, 0), (1, 0, 0, 0, 0)], ids=str
+)
+def test_a_vector_that_is_not_finite_or_of_other_dimensions_is_poison(index: VectorIndex, values: tuple[float, ...]):
+    with pytest.raises(Poison) as refused:
+        index.write([put("good", 1), put("bad", 1, vector(*values))])
+    assert refused.value.kind == "vector"
+    assert index.count() == 0, "the whole call is refused"
+    with pytest.raises(Poison):
+        index.search(vector(*values), 3)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), [1.0, float("inf")], {"k": float("nan")}, "\ud800", 2**64], ids=repr)
+def test_a_payload_that_json_cannot_carry_is_poison(index: VectorIndex, bad: object):
+    for write in (put("a", 1, section=bad), repaint("a", 1, section=bad), touch(["a"], 1, section=bad)):
+        with pytest.raises(Poison) as refused:
+            index.write([write])
+        assert refused.value.kind == "payload"
+
+
+@pytest.mark.parametrize("bad", ["", "7", "not-a-uuid", "6F0D5A86-2F0E-5C5F-9A3C-3C1F5A6F7B10"])
+def test_an_id_that_is_no_canonical_uuid_is_poison(index: VectorIndex, bad: str):
+    with pytest.raises(Poison) as refused:
+        index.write([Put(ChunkId(bad), Version(1), EAST, payload(1))])
+    assert refused.value.kind == "id"
+    with pytest.raises(Poison):
+        index.points([ChunkId(bad)])
+
+
+@pytest.mark.parametrize("version", [-1, 2**53])
+def test_a_version_that_a_float_cannot_hold_is_poison(index: VectorIndex, version: int):
+    with pytest.raises(Poison) as refused:
+        index.write([put("a", version)])
+    assert refused.value.kind == "version"
+
+
+def test_a_write_that_contradicts_itself_is_a_bug_and_fatal(index: VectorIndex):
+    for write in (
+        Put(chunk("a"), Version(2), EAST, payload(1)),
+        Put(chunk("a"), Version(1), EAST, {**payload(1), "state": "removed"}),
+        Touch((chunk("a"),), Version(2), {"version": 1}),
+        Touch((chunk("a"),), Version(2), {"version": 2, "state": "live"}),
+        Mark(chunk("a"), DocId("docs/1"), Version(1), State.LIVE),
+    ):
+        with pytest.raises(Fatal):
+            index.write([write])
+
+
+def test_what_was_written_belongs_to_the_index_alone(index: VectorIndex):
+    mine = {**payload(1), "pages": [1]}
+    values = np.array([1, 0, 0, 0], dtype=np.float32)
+    index.write([Put(chunk("a"), Version(1), type(EAST)(values), mine)])
+    mine["pages"].append(2)
+    values[:] = 7
+    one(index, "a").payload["pages"].append(3)
+    assert one(index, "a").payload["pages"] == [1]
+    assert one(index, "a").vector.values == pytest.approx(EAST.values)
+
+
+def test_texts_in_every_script_come_back_as_they_were(index: VectorIndex):
+    text = "\0 ‏שלום‏ 🧑‍🚀 Ω\n\"quoted\" \\ \u2028"
+    index.write([put("a", 1, doc=f"docs/{text}", section=text)])
+    assert one(index, "a").payload["section"] == text
+    assert [point.id for point in index.read([DocId(f"docs/{text}")])[DocId(f"docs/{text}")]] == [chunk("a")]
+
+
+# --- read
+
+
+def test_read_gives_every_point_of_the_documents_asked_marks_included(index: VectorIndex):
+    index.write([put("a", 2), mark("b", 3), put("other", 1, doc="docs/2"), mark("own", 4, "docs/3", State.DELETED)])
+
+    read = index.read([DocId("docs/1"), DocId("docs/3"), DocId("docs/4")])
+
+    assert set(read) == {"docs/1", "docs/3", "docs/4"}
+    assert set(read[DocId("docs/1")]) == {
+        StoredPoint(chunk("a"), DocId("docs/1"), Version(2), State.LIVE, "d"),
+        StoredPoint(chunk("b"), DocId("docs/1"), Version(3), State.REMOVED),
+    }
+    assert read[DocId("docs/3")] == [StoredPoint(chunk("own"), DocId("docs/3"), Version(4), State.DELETED)]
+    assert read[DocId("docs/4")] == []
+    assert index.read([]) == {}
+
+
+def test_read_gives_all_points_of_a_long_document(index: VectorIndex):
+    index.write([put(name, 1) for name in range(5000)])
+    read = index.read([DocId("docs/1")])[DocId("docs/1")]
+    assert {point.id for point in read} == {chunk(name) for name in range(5000)}
+    assert len(read) == 5000
+
+
+# --- search
+
+
+def test_search_gives_the_nearest_first_with_their_cosine(index: VectorIndex):
+    index.write(
+        [
+            put("same", 1, vector(2, 0, 0, 0)),
+            put("near", 1, vector(1, 1, 0, 0)),
+            put("across", 1, vector(0, 0, 3, 0)),
+            put("opposite", 1, vector(-1, 0, 0, 0)),
+            put("nothing", 1, vector(0, 0, 0, 0)),
+        ]
+    )
+    hits = index.search(vector(5, 0, 0, 0), 10)
+
+    assert [hit.id for hit in hits][:2] == [chunk("same"), chunk("near")]
+    assert hits[-1].id == chunk("opposite")
+    assert [hit.score for hit in hits] == pytest.approx([1, 0.5**0.5, 0, 0, -1], abs=1e-6)
+    assert [hit.id for hit in index.search(vector(5, 0, 0, 0), 2)] == [chunk("same"), chunk("near")]
+    assert index.search(EAST, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (Condition("section", "x"), {"a"}),
+        (Condition("a.dotted name", "q"), {"b"}),
+        (Condition("pages", 3), {"a"}),
+        (Condition("pages", 2**60 + 1), {"b"}),
+        (Condition("price", 3), {"b"}),
+        (Condition("draft", value=True), {"a"}),
+        (Condition("draft", value=False), {"b"}),
+        (Condition("updated_at", "2026-01-01T00:00:00Z"), {"a"}),
+        (Condition("tags", "two"), {"a"}),
+        (Condition("tenant", "acme"), {"b"}),
+        (Condition("undeclared", 7), {"b"}),
+        (Condition("undeclared", value=True), set()),
+        (Condition("absent", "x"), set()),
+        (Condition("state", "removed"), set()),
+    ],
+    ids=lambda value: f"{value.field}={value.value}" if isinstance(value, Condition) else "",
+)
+def test_a_condition_is_a_payload_field_that_equals_a_value(
+    index: VectorIndex, condition: Condition, expected: set[str]
+):
+    index.write(
+        [
+            put("a", 1, section="x", pages=3, price=2.5, draft=True, tags=["one", "two"], updated_at="2026-01-01T00:00:00Z"),
+            put("b", 1, section="y", pages=2**60 + 1, price=3.0, draft=False, tenant="acme", undeclared=7),
+            put("b2", 1, section="z", pages=2**60, **{"a.dotted name": "r"}),
+            mark("c", 1),
+        ]
+    )
+    index.write([repaint("b", 1, section="y", pages=2**60 + 1, price=3.0, draft=False, tenant="acme", undeclared=7, **{"a.dotted name": "q"})])
+    assert {hit.id for hit in index.search(EAST, 10, [condition])} == set(map(chunk, expected))
+
+
+def test_several_conditions_must_all_hold(index: VectorIndex):
+    index.write([put("a", 1, section="x", pages=1), put("b", 1, section="x", pages=2), put("c", 1, pages=2)])
+    hits = index.search(EAST, 10, [Condition("section", "x"), Condition("pages", 2)])
+    assert [hit.id for hit in hits] == [chunk("b")]
+
+
+def test_conditions_narrow_the_search_before_its_limit(index: VectorIndex):
+    index.write([put(name, 1, EAST, section="near") for name in range(50)])
+    index.write([put("far", 1, NORTH, section="far")])
+    assert [hit.id for hit in index.search(EAST, 1, [Condition("section", "far")])] == [chunk("far")]
+
+
+# --- scroll, points, count
+
+
+def test_scroll_gives_every_point_once_in_order_of_id(index: VectorIndex):
+    index.write([put(name, 1) for name in range(1200)] + [mark("m", 1)])
+    index.write([touch([1, 2], 2)])
+
+    points = list(index.scroll())
+
+    assert [point.id for point in points] == sorted(map(chunk, [*range(1200), "m"]))
+    assert all(point.vector is None for point in points)
+    assert {point.payload["state"] for point in points} == {"live", "removed"}
+
+
+def test_scroll_brings_vectors_where_asked(index: VectorIndex):
+    index.write([put("a", 1, NORTH), mark("m", 1)])
+    vectors = {point.id: point.vector for point in index.scroll(with_vectors=True)}
+    assert vectors[chunk("a")].values == pytest.approx(NORTH.values)
+    assert vectors[chunk("m")] is None
+
+
+def test_an_empty_collection_scrolls_to_nothing(index: VectorIndex):
+    assert list(index.scroll()) == []
+    assert index.search(EAST, 3) == []
+
+
+def test_points_come_in_the_order_asked_without_the_missing(index: VectorIndex):
+    index.write([put("a", 1), put("b", 1), mark("c", 1)])
+    asked = [chunk(name) for name in ("c", "missing", "a", "b", "a")]
+    assert [point.id for point in index.points(asked)] == [chunk("c"), chunk("a"), chunk("b")]
+    assert index.points([chunk("a")])[0].vector is None
+    assert index.points([]) == []
+
+
+def test_count_counts_by_state(index: VectorIndex):
+    index.write([put("a", 1), put("b", 1), mark("c", 1), mark("d", 1, state=State.DELETED), mark("b", 2)])
+    assert index.count() == 4
+    assert [index.count(state) for state in ("live", "removed", "deleted")] == [1, 2, 1]
+
+
+def test_flush_changes_nothing(index: VectorIndex):
+    index.write([put("a", 1)])
+    index.flush()
+    index.flush()
+    assert found(index) == {chunk("a")}
+
+
+# --- side by side
+
+
+def test_writes_searches_and_reads_from_many_threads_do_not_disturb_each_other(index: VectorIndex):
+    index.write([put("always", 1, EAST, doc="docs/always")])
+    failures: list[BaseException] = []
+
+    def guarded(work):
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+
+    def writes(name: str):
+        for version in range(1, 40):
+            index.write([put((name, n), version, NORTH, doc=f"docs/{name}") for n in range(4)])
+            index.write([touch([(name, 0)], version), mark((name, 3), version, f"docs/{name}")])
+
+    def searches():
+        for _ in range(60):
+            assert chunk("always") in found(index, EAST, 3)
+
+    def reads():
+        for _ in range(60):
+            assert len(index.read([DocId("docs/always"), DocId("docs/w0")])[DocId("docs/always")]) == 1
+            assert chunk("always") in {point.id for point in index.scroll()}
+            index.flush()
+
+    work = [lambda: writes("w0"), lambda: writes("w1"), searches, searches, reads]
+    threads = [threading.Thread(target=guarded, args=(part,)) for part in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+
+    assert not failures
+    assert not any(thread.is_alive() for thread in threads)
+    assert index.count("live") == 7
+    assert index.count("removed") == 2
+
+
+def test_of_two_writers_the_newest_version_wins_whatever_the_order(index: VectorIndex):
+    def writer(versions):
+        for version in versions:
+            index.write([put(n, version, section=str(version)) for n in range(6)])
+
+    threads = [threading.Thread(target=writer, args=(range(start, 60, 2),)) for start in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+
+    assert all(one(index, n).payload == payload(59, section="59") for n in range(6))
+
+
+def test_the_vector_has_the_collections_own_name_and_width(index: VectorIndex):
+    assert SPEC.dimensions == 4
+    index.write([put("a", 1)])
+    assert one(index, "a").vector.values.shape == (4,)

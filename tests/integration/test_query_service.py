@@ -1,0 +1,322 @@
+"""The query path over HTTP: a memory index, an encoder without a model, real sockets on loopback."""
+
+import threading
+from dataclasses import dataclass, field, replace
+
+import httpx
+import pytest
+
+from adapters.memory.encoder import HashEncoder
+from adapters.memory.index import MemoryCatalog
+from adapters.metrics import Metrics
+from schemas.chunk_event import Chunk, ChunkEvent
+from schemas.identity import DocId, Version, chunk_ids
+from serving.api import QueryService
+from serving.handle import LiveIndex
+from serving.request import RequestRules
+from serving.search import Question, search
+from serving.server import serve_queries
+from stream import probes
+from stream.collection import collection_name, new_record
+from stream.contract import ChunkingContract, Contract, TextMapping
+from stream.errors import Fatal, Misuse, Outage
+from stream.payload import live_payload
+from stream.points import Mark, Put, State
+from stream.ports import VectorSpec
+
+NOW_MS = 1_700_000_000_000
+FIELDS = {"section": "keyword", "year": "integer"}
+TEXTS = {
+    "docs/1": ("Topics", "Delete a topic of the broker with the administration tool.", "operations", "acme"),
+    "docs/2": ("Plums", "Ripe plums and wild honey make a fine cake in autumn.", "kitchen", "acme"),
+    "docs/3": ("Offsets", "A consumer group commits the offset of each partition.", "operations", "other"),
+}
+
+
+@dataclass
+class World:
+    """An index of three documents, made by one encoder, and whoever serves it."""
+
+    encoder: HashEncoder = field(default_factory=lambda: HashEncoder(128))
+    catalog: MemoryCatalog = field(default_factory=MemoryCatalog)
+    metrics: Metrics = field(default_factory=lambda: Metrics(lambda: NOW_MS))
+
+    def build(
+        self, encoder: HashEncoder | None = None, generation: int = 1, *, live: bool = True, **changed
+    ) -> Contract:
+        """A collection with its documents; the alias points to it."""
+        encoder = encoder or self.encoder
+        contract = Contract(
+            ChunkingContract("anchored", 48, 200, 0, 32, encoder.contract.tokenizer),
+            encoder.contract,
+            (TextMapping("docs", "title", ("body",)),),
+        )
+        name = collection_name("docs", contract.fingerprint, generation)
+        record = replace(new_record(contract, {}, probes.take(encoder)), **changed)
+        spec = VectorSpec(encoder.contract.vector_name, encoder.contract.dimensions)
+        self.catalog.create(name, spec, FIELDS, record.to_json())
+        index = self.catalog.open(name)
+        for number, (document, (title, text, section, tenant)) in enumerate(TEXTS.items(), start=1):
+            (chunk_id,) = chunk_ids(DocId(document), [text])
+            event = ChunkEvent(
+                "upsert",
+                "docs",
+                DocId(document),
+                Version(number),
+                "lineage",
+                title=title,
+                fields={"section": section, "year": 2020 + number},
+                tenant=tenant,
+                source_ts_ms=NOW_MS - 1500 * number,
+                chunks=(Chunk(chunk_id, (0, len(text)), text),),
+            )
+            (vector,) = encoder.encode("passage", [text])
+            payload = live_payload(event, 0, event.chunks[0], store_text=True)
+            index.write([Put(chunk_id, Version(number), vector, payload)])
+        if live:
+            self.catalog.switch_alias("docs", self.catalog.aliases().get("docs"), name)
+        return contract
+
+    def service(self, *encoders: HashEncoder, catalog=None) -> QueryService:
+        rules = RequestRules(max_text_chars=2000, max_limit=20, fields=FIELDS)
+        live = LiveIndex(catalog or self.catalog, "docs", encoders or [self.encoder])
+        return QueryService(live, self.metrics, rules, now_ms=lambda: NOW_MS)
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+@pytest.fixture
+def serve():
+    """Serves on a free port and gives a client; both end with the test."""
+    opened = []
+
+    def _serve(service: QueryService) -> httpx.Client:
+        server = serve_queries(service, port=0)
+        client = httpx.Client(base_url=server.url, trust_env=False, timeout=20)
+        opened.append((client, server))
+        return client
+
+    yield _serve
+    for client, server in opened:
+        client.close()
+        server.close()
+
+
+class AwayCatalog:
+    """A catalog whose index cannot be reached."""
+
+    def aliases(self):
+        raise Outage("The index does not answer.", retry_after_s=6.2)
+
+
+def test_a_search_gives_passages_with_their_score_version_and_age(world, serve):
+    contract = world.build()
+    reply = serve(world.service()).post("/v1/search", json={"query": "how do I delete a topic?", "limit": 2})
+    assert reply.status_code == 200
+    answer = reply.json()
+    collection = collection_name("docs", contract.fingerprint, 1)
+    assert (answer["index"], answer["collection"], answer["contract"]) == ("docs", collection, contract.fingerprint)
+    assert reply.headers["x-embedding-contract"] == contract.fingerprint
+    assert answer["took_ms"] > 0
+    first, second = answer["hits"]
+    assert first["doc_id"] == "docs/1"
+    assert first["text"] == TEXTS["docs/1"][1]
+    assert first["title"] == "Topics"
+    assert first["span"] == [0, len(first["text"])]
+    assert first["version"] == 1
+    assert first["age_ms"] == 1500
+    assert first["fields"] == {"section": "operations", "year": 2021}
+    assert first["score"] > second["score"]
+
+
+def test_filters_and_tenant_hold_of_every_hit(world, serve):
+    world.build()
+    client = serve(world.service())
+
+    def documents(**body):
+        hits = client.post("/v1/search", json={"query": "delete a topic", **body}).json()["hits"]
+        return [hit["doc_id"] for hit in hits]
+
+    assert len(documents()) == 3
+    assert set(documents(filter={"section": "operations"})) == {"docs/1", "docs/3"}
+    assert documents(filter={"section": "operations", "year": 2023}) == ["docs/3"]
+    assert set(documents(tenant="acme")) == {"docs/1", "docs/2"}
+    assert documents(tenant="nobody") == []
+
+
+def test_a_pinned_contract_that_differs_is_refused_with_both(world, serve):
+    contract = world.build()
+    client = serve(world.service())
+    body = {"query": "topic"}
+    right = client.post("/v1/search", json=body, headers={"X-Embedding-Contract": contract.fingerprint})
+    assert right.status_code == 200
+    wrong = client.post("/v1/search", json=body, headers={"X-Embedding-Contract": "another"})
+    assert wrong.status_code == 409
+    assert wrong.headers["content-type"] == "application/problem+json"
+    assert (wrong.json()["requested"], wrong.json()["contract"]) == ("another", contract.fingerprint)
+    assert "another" in wrong.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"not json", "The body is not JSON"),
+        (b'{"query": "x", "limit": 99}', "limit is 99"),
+        (b'{"query": "' + b"word " * 350 + b'"}', "The query has 352 tokens and the model reads 300; shorten it."),
+    ],
+)
+def test_bad_input_is_a_problem_of_one_sentence(serve, body, words):
+    world = World(HashEncoder(16, max_tokens=300))
+    world.build()
+    reply = serve(world.service()).post("/v1/search", content=body)
+    assert reply.status_code == 400
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert words in reply.json()["detail"]
+    assert "Traceback" not in reply.text
+
+
+def test_a_body_too_large_is_refused_before_it_is_read(world, serve):
+    world.build()
+    client = serve(world.service())
+    assert client.post("/v1/search", content=b"x" * 200_000).status_code == 413
+
+    def endless():
+        for _ in range(100):
+            yield b"x" * 10_000
+
+    assert client.post("/v1/search", content=endless()).status_code == 413
+    assert client.post("/v1/search", json={"query": "topic"}).status_code == 200
+
+
+def test_an_unknown_place_and_method_are_problems_too(world, serve):
+    world.build()
+    client = serve(world.service())
+    assert client.get("/v2").json() == {"status": 404, "title": "Not found", "detail": "Not Found."}
+    assert client.get("/v1/search").status_code == 405
+
+
+def test_an_index_that_does_not_exist_yet_is_waited_for(world, serve):
+    client = serve(world.service())
+    reply = client.post("/v1/search", json={"query": "topic"})
+    assert reply.status_code == 503
+    assert reply.headers["retry-after"] == "2"
+    assert client.get("/readyz").status_code == 503
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/v1/index").json()["detail"] == "Index docs does not exist yet: the embedder makes it."
+    world.build()
+    assert client.post("/v1/search", json={"query": "topic"}).status_code == 200
+    assert client.get("/readyz").json()["ready"] is True
+
+
+def test_an_index_that_is_away_is_unavailable_for_as_long_as_it_asks(world, serve):
+    client = serve(world.service(catalog=AwayCatalog()))
+    reply = client.post("/v1/search", json={"query": "topic"})
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "7")
+    assert client.get("/readyz").json() == {"ready": False, "why": "The index does not answer."}
+
+
+def test_a_service_with_another_model_of_the_same_width_does_not_start(world):
+    world.build()
+    with pytest.raises(Fatal, match=r"encoding\.weights: here '\w+', in the collection '\w+'"):
+        serve_queries(world.service(HashEncoder(128, salt="other")), port=0)
+
+
+def test_an_encoder_that_only_claims_the_contract_does_not_start(world):
+    wrong = probes.take(HashEncoder(128, salt="another number format"))
+    world.build(probes=wrong)
+    with pytest.raises(Fatal, match="claims the contract of collection docs__"):
+        serve_queries(world.service(), port=0)
+
+
+def test_a_switch_of_the_alias_is_followed_and_its_contract_enforced(world, serve):
+    old = world.build()
+    new_encoder = HashEncoder(128, salt="new")
+    new = world.build(new_encoder, live=False)
+    both, one = serve(world.service(world.encoder, new_encoder)), serve(world.service())
+    assert both.post("/v1/search", json={"query": "topic"}).json()["contract"] == old.fingerprint
+    world.catalog.switch_alias("docs", *(collection_name("docs", made.fingerprint, 1) for made in (old, new)))
+    assert both.post("/v1/search", json={"query": "topic"}).json()["contract"] == new.fingerprint
+    refused = one.post("/v1/search", json={"query": "topic"})
+    assert refused.status_code == 503
+    assert "hits" not in refused.json()
+    assert "encoding.weights" in one.get("/readyz").json()["why"]
+
+
+def test_a_request_keeps_the_collection_that_its_query_was_encoded_for(world):
+    world.build()
+    handle = world.service().live.current()
+    world.build(generation=2)
+    assert search(handle, Question("topic"), NOW_MS).collection == handle.collection
+
+
+def test_a_question_longer_than_the_model_is_never_cut(world):
+    world.build()
+    handle = world.service().live.current()
+    with pytest.raises(Misuse, match="The query has 602 tokens and the model reads 512"):
+        search(handle, Question("word " * 600), NOW_MS)
+
+
+def test_the_page_and_its_counters_are_served(world, serve):
+    contract = world.build()
+    handle = world.service().live.current()
+    (mark,) = chunk_ids(DocId("docs/9"), ["gone"])
+    handle.index.write([Mark(mark, DocId("docs/9"), Version(4), State.REMOVED)])
+    world.metrics.searchable(NOW_MS - 40)
+    client = serve(world.service())
+    page = client.get("/")
+    assert page.status_code == 200
+    assert "text/html" in page.headers["content-type"]
+    assert "http://" not in page.text.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in page.text
+    assert "innerHTML" not in page.text
+    assert "default-src 'none'; script-src 'sha256-" in page.headers["content-security-policy"]
+    told = client.get("/v1/index").json()
+    assert told["points"] == {"live": 3, "removed": 1, "deleted": 0}
+    assert told["contract"] == contract.fingerprint
+    assert told["freshness"]["p50_ms"] == 40
+    assert told["worst_probe"] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_searches_are_counted_by_outcome(world, serve):
+    world.build()
+    client = serve(world.service())
+    client.post("/v1/search", json={"query": "topic"})
+    client.post("/v1/search", json={"query": ""})
+    client.post("/v1/search", json={"query": "topic"}, headers={"X-Embedding-Contract": "x"})
+    page = client.get("/metrics").text
+    for outcome in ("found", "bad_request", "other_contract"):
+        assert f'embedstream_searches_total{{outcome="{outcome}"}} 1.0' in page
+
+
+def test_searches_at_once_all_get_their_own_answer(world, serve):
+    world.build()
+    client = serve(world.service())
+    answers: dict[str, str] = {}
+
+    def ask(document: str) -> None:
+        for _ in range(10):
+            hits = client.post("/v1/search", json={"query": TEXTS[document][1]}).json()["hits"]
+            answers[document] = hits[0]["doc_id"]
+
+    threads = [threading.Thread(target=ask, args=[document]) for document in TEXTS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {document: document for document in TEXTS}
+
+
+def test_a_failure_of_the_services_own_is_a_problem_without_a_traceback(world, serve, caplog):
+    world.build()
+
+    class BrokenClock:
+        def __call__(self) -> int:
+            raise RuntimeError("secret detail")
+
+    reply = serve(replace(world.service(), now_ms=BrokenClock())).post("/v1/search", json={"query": "topic"})
+    assert reply.status_code == 500
+    assert reply.json()["detail"] == "The request failed for a reason of the service's own; its log says more."
+    assert "secret detail" in caplog.text
