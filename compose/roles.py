@@ -95,8 +95,9 @@ def run_chunker(
     with ExitStack() as opened:
         consumer = KafkaConsumer(properties, deployment.chunker_group, [*sources, *heartbeats], chunker)
         opened.callback(consumer.close)
-        timed = {**properties, "transaction.timeout.ms": str(settings.chunker.transaction_timeout_ms)}
-        producer = KafkaTransactionalProducer(timed, deployment.transactional_id, consumer)
+        producer = KafkaTransactionalProducer(
+            properties, deployment.transactional_id, consumer, timeout_ms=settings.chunker.transaction_timeout_ms
+        )
         opened.callback(producer.close)
         _LOG.info("chunker runs in group %s", deployment.chunker_group)
         ready()

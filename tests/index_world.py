@@ -40,7 +40,9 @@ def put(name: object, version: int, values: DenseVector = EAST, doc: str = "docs
     return Put(chunk(name), Version(version), values, payload(version, doc, **fields))
 
 
-def mark(name: object, version: int, doc: str = "docs/1", state: State = State.REMOVED, tenant: str | None = None) -> Mark:
+def mark(
+    name: object, version: int, doc: str = "docs/1", state: State = State.REMOVED, tenant: str | None = None
+) -> Mark:
     return Mark(chunk(name), DocId(doc), Version(version), state, tenant)
 
 

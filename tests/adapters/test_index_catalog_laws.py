@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from index_world import EAST, FIELDS, SPEC, chunk, found, put
+from index_world import FIELDS, SPEC, chunk, found, put
 from stream.errors import Fatal, Misuse
 from stream.ports import IndexCatalog, VectorSpec
 
@@ -50,19 +50,19 @@ def test_what_does_not_exist_is_fatal_and_named(catalog: IndexCatalog):
         catalog.switch_alias("live", None, "dogs")
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../up", "a/b", "-x", ".hidden", "a b", "ä", "x" * 201, "a\0b"])
-def test_a_name_that_could_be_no_folder_is_misuse(catalog: IndexCatalog, name: str):
-    with pytest.raises(Misuse):
-        catalog.create(name, SPEC, {}, {})
+def test_a_name_that_could_be_no_folder_is_misuse(catalog: IndexCatalog):
     catalog.create("docs", SPEC, {}, {})
-    with pytest.raises(Misuse):
-        catalog.switch_alias(name, None, "docs")
+    for name in ("", ".", "..", "../up", "a/b", "-x", ".hidden", "a b", "ä", "x" * 201, "a\0b"):
+        with pytest.raises(Misuse):
+            catalog.create(name, SPEC, {}, {})
+        with pytest.raises(Misuse):
+            catalog.switch_alias(name, None, "docs")
 
 
-@pytest.mark.parametrize("field", ["version", "doc_id", "state", "tenant", "", 'a"b', "a\\b", "a\nb"])
-def test_a_field_of_the_protocol_or_with_quotes_is_misuse(catalog: IndexCatalog, field: str):
-    with pytest.raises(Misuse):
-        catalog.create("docs", SPEC, {field: "integer"}, {})
+def test_a_field_of_the_protocol_or_with_quotes_is_misuse(catalog: IndexCatalog):
+    for field in ("version", "doc_id", "state", "tenant", "", 'a"b', "a\\b", "a\nb"):
+        with pytest.raises(Misuse):
+            catalog.create("docs", SPEC, {field: "integer"}, {})
     assert list(catalog.collections()) == []
 
 
@@ -88,10 +88,10 @@ def test_metadata_that_is_read_belongs_to_the_reader(catalog: IndexCatalog):
     assert catalog.metadata("docs") == {"list": [1]}
 
 
-@pytest.mark.parametrize("bad", [float("nan"), object(), "\ud800"], ids=repr)
-def test_metadata_that_is_no_json_is_fatal(catalog: IndexCatalog, bad: object):
-    with pytest.raises(Fatal):
-        catalog.create("docs", SPEC, {}, {"k": bad})
+def test_metadata_that_is_no_json_is_fatal(catalog: IndexCatalog):
+    for bad in (float("nan"), object(), "\ud800"):
+        with pytest.raises(Fatal):
+            catalog.create("docs", SPEC, {}, {"k": bad})
     assert list(catalog.collections()) == []
 
 
@@ -156,4 +156,3 @@ def test_of_racing_creations_one_wins(catalog: IndexCatalog):
         thread.join(timeout=60)
 
     assert sorted(outcomes) == ["created", "refused", "refused", "refused"]
-    assert EAST.values.shape == (SPEC.dimensions,)
