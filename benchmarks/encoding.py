@@ -1,20 +1,21 @@
-"""Bulk encoding and the latency of one query: this project's encoder against ``SentenceTransformer.encode`` in float32.
+"""Bulk encoding and the latency of one query: this encoder against ``SentenceTransformer.encode`` in float32.
 
-The texts are the topics of Python's own ``pydoc_data``, cut into passages of at most 150 tokens, of mixed length. Both
-sides encode the same texts in interleaved rounds, so that whatever else the machine does meets both; medians and their
-ratio are printed, with the smallest cosine between the two sides' vectors.
+The texts are the topics of Python's own ``pydoc_data``, cut into passages of mixed length up to 150 tokens. Both
+sides encode the same texts in interleaved rounds, so that whatever else the machine does meets both; medians and
+their ratio are printed, with the smallest cosine between the two sides' vectors.
 
-    python -m benchmarks.encoding [--chunks 192] [--rounds 5] [--budget 1024] [--number-format auto] [--threads 2]
+    python benchmarks/encoding.py [--chunks 192] [--rounds 5] [--budget 1024] [--number-format auto] [--threads 2]
 """
 
 import argparse
+import pydoc_data.topics
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pydoc_data.topics
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -30,18 +31,18 @@ BATCH_SIZES = (8, 32)
 
 
 def passages(files: ModelFiles, count: int, max_tokens: int = 150) -> list[str]:
-    """``count`` passages, taken evenly from the corpus; lengths cycle from a fifth of ``max_tokens`` to all of it."""
+    """``count`` passages of the corpus, the same ones each time, of a third of the maximum up to all of it."""
     reader = tokenizer.load(files.tokenizer_folder)
-    found = []
+    chance = np.random.default_rng(0)
+    found: list[str] = []
     for topic in pydoc_data.topics.topics.values():
         spans = reader.spans(topic)
         start = 0
         while start < len(spans):
-            end = min(start + max_tokens * (1 + len(found) % 5) // 5, len(spans))
+            end = min(start + int(chance.integers(max_tokens // 3, max_tokens + 1)), len(spans))
             found.append(topic[spans[start][0] : spans[end - 1][1]])
             start = end
-    step = max(1, len(found) // count)
-    return found[::step][:count]
+    return [found[index] for index in chance.permutation(len(found))[:count]]
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -84,7 +85,7 @@ def main() -> None:
     prompt = encoder.contract.passage_prompt
     bulk: dict[str, Callable[[], Any]] = {"embedstream": lambda: stacked(encoder.encode("passage", texts))}
     for size in BATCH_SIZES:
-        bulk[f"library, batch {size}"] = lambda size=size: library.encode(texts, batch_size=size, prompt=prompt)
+        bulk[f"library, batch {size}"] = partial(library.encode, texts, batch_size=size, prompt=prompt)
     asked: dict[str, Callable[[], Any]] = {
         "embedstream": lambda: queries.encode("query", [QUESTION]),
         f"library, batch {BATCH_SIZES[0]}": lambda: library.encode([QUESTION], prompt=encoder.contract.query_prompt),

@@ -45,10 +45,11 @@ class Readiness:
         self._waiting = dict.fromkeys(roles)
         self._lock = threading.Lock()
 
-    def ready(self, role: str) -> None:
-        """The role serves from now on."""
+    def ready(self, role: str) -> bool:
+        """The role serves from now on; whether it was the last one waited for."""
         with self._lock:
             self._waiting.pop(role, None)
+            return not self._waiting
 
     def __call__(self) -> tuple[bool, str]:
         with self._lock:

@@ -32,70 +32,86 @@ class Announced:
     query: str | None
 
 
+Announce = Callable[[Announced], None]
+
+
+class _Process:
+    """One process and the roles that run in it."""
+
+    def __init__(
+        self, deployment: Deployment, roles: tuple[Role, ...], stopping: threading.Event, announce: Announce
+    ) -> None:
+        self._deployment = deployment
+        self._roles = roles
+        self._stopping = stopping
+        self._announce = announce
+        self._metrics = Metrics()
+        self._readiness = Readiness(roles)
+        self._failures: list[BaseException] = []
+        self._telemetry = ""
+        self._query: str | None = None
+
+    def run(self) -> None:
+        """Blocks until all roles have stopped; raises the first failure."""
+        deployment = self._deployment
+        listen = deployment.settings.telemetry.listen
+        deployment.contract  # noqa: B018 - refused before anything is opened
+        with ExitStack() as opened:
+            server = opened.enter_context(serve_telemetry(self._metrics, self._readiness, listen.host, listen.port))
+            self._telemetry = server.url
+            threads = [
+                threading.Thread(target=self._guarded, args=(work,), name=role)
+                for role, work in self._work(opened).items()
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        if self._failures:
+            raise self._failures[0]
+
+    def _work(self, opened: ExitStack) -> dict[Role, Callable[[], None]]:
+        deployment, stopping, metrics = self._deployment, self._stopping, self._metrics
+        work: dict[Role, Callable[[], None]] = {}
+        if "chunker" in self._roles:
+            work["chunker"] = lambda: run_chunker(deployment, stopping, metrics, lambda: self._ready("chunker"))
+        if "embedder" in self._roles or "query" in self._roles:
+            catalog = deployment.catalog(serve=True)
+            opened.callback(catalog.close)
+            profiles = deployment.model.load()
+            if "embedder" in self._roles:
+                work["embedder"] = lambda: run_embedder(
+                    deployment, catalog, profiles, stopping, metrics, lambda: self._ready("embedder")
+                )
+            if "query" in self._roles:
+                work["query"] = lambda: run_query(deployment, catalog, profiles, stopping, metrics, self._query_ready)
+        return work
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - raised by the main thread once all roles have stopped
+            self._failures.append(error)
+        finally:
+            self._stopping.set()
+
+    def _ready(self, role: Role) -> None:
+        if self._readiness.ready(role):
+            self._announce(Announced(self._telemetry, self._query))
+
+    def _query_ready(self, url: str) -> None:
+        self._query = url
+        self._ready("query")
+
+
 def run(
     deployment: Deployment,
     roles: tuple[Role, ...],
     stopping: threading.Event,
-    announce: Callable[[Announced], None] = lambda _: None,
+    announce: Announce = lambda _: None,
 ) -> None:
     """Blocks until ``stopping`` is set or a role fails; raises what failed. ``announce`` is called when all run."""
-    metrics = Metrics()
-    readiness = Readiness(roles)
-    failures: list[BaseException] = []
-    query_url: list[str] = []
-
-    def all_run() -> None:
-        if readiness()[0]:
-            announce(Announced(telemetry.url, query_url[0] if query_url else None))
-
-    def chunker() -> None:
-        run_chunker(deployment, stopping, metrics, lambda: ready("chunker"))
-
-    def ready(role: Role) -> None:
-        readiness.ready(role)
-        all_run()
-
-    def query_ready(url: str) -> None:
-        query_url.append(url)
-        ready("query")
-
-    def guarded(role: Callable[[], None]) -> None:
-        try:
-            role()
-        except BaseException as error:  # noqa: BLE001 - raised by the main thread once all roles have stopped
-            failures.append(error)
-        finally:
-            stopping.set()
-
-    with ExitStack() as opened:
-        listen = deployment.settings.telemetry.listen
-        deployment.contract  # noqa: B018 - refused before anything is opened
-        telemetry = opened.enter_context(serve_telemetry(metrics, readiness, listen.host, listen.port))
-        work: list[tuple[str, Callable[[], None]]] = [("chunker", chunker)] if "chunker" in roles else []
-        if "embedder" in roles or "query" in roles:
-            catalog = deployment.catalog(serve=True)
-            opened.callback(catalog.close)
-            profiles = deployment.model.load()
-            if "embedder" in roles:
-                work.append(
-                    (
-                        "embedder",
-                        lambda: run_embedder(
-                            deployment, catalog, profiles, stopping, metrics, lambda: ready("embedder")
-                        ),
-                    )
-                )
-            if "query" in roles:
-                work.append(
-                    ("query", lambda: run_query(deployment, catalog, profiles, stopping, metrics, query_ready))
-                )
-        threads = [threading.Thread(target=guarded, args=(target,), name=name) for name, target in work]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    if failures:
-        raise failures[0]
+    _Process(deployment, roles, stopping, announce).run()
 
 
 @contextmanager

@@ -15,10 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # No test reaches a model hub: set before anything imports one.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+# Servers and other tests share the machine: how long an example takes says nothing about it. Under CI Hypothesis has
+# a profile of its own that says the same, and a profile asked for on the command line is left alone.
+if settings.get_current_profile_name() == "default":
+    settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -152,7 +152,7 @@ class KafkaConsumer:
                 self._hear(error, partition, message)
             elif partition is not None:
                 self._ends.pop(partition, None)
-                self._records.append(_record(partition, message))
+                self._records.append(record_of(partition, message))
 
     def _hear(self, error: KafkaError, partition: Partition | None, message: Message) -> None:
         """Errors among the records; one that the owner has to see is raised when the records are in hand."""
@@ -295,7 +295,7 @@ def _number(told: int | None) -> int:
     return -1 if told is None else told
 
 
-def _record(partition: Partition, message: Message) -> Record:
+def record_of(partition: Partition, message: Message) -> Record:
     kind, timestamp = message.timestamp()
     return Record(
         partition,

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from index_world import FIELDS, SPEC
 
 from adapters.edge.catalog import EdgeCatalog
 from adapters.edge.client import SocketCatalog
 from adapters.memory.index import MemoryCatalog
-from index_world import FIELDS, SPEC
 from stream.ports import IndexCatalog, VectorIndex
 
 Opening = Callable[[Path], Iterator[IndexCatalog]]

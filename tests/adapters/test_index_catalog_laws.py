@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-
 from index_world import FIELDS, SPEC, chunk, found, put
+
 from stream.errors import Fatal, Misuse
 from stream.ports import IndexCatalog, VectorSpec
 

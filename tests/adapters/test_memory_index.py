@@ -1,9 +1,9 @@
 """What the index in memory offers beyond the laws: the hook before each effect, and views of other processes."""
 
 import pytest
+from index_world import FIELDS, SPEC, chunk, mark, one, payload, put, touch
 
 from adapters.memory.index import MemoryCatalog
-from index_world import FIELDS, SPEC, chunk, mark, one, payload, put, touch
 
 
 class Crash(Exception):

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from index_world import chunk, mark, put, repaint, touch, vector
+
 from schemas.identity import ChunkId, DocId
 from stream.points import DenseVector, Mark, Payload, Put, Repaint, State, StoredPoint, Touch, Write
 from stream.ports import Condition, VectorIndex

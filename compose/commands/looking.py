@@ -1,0 +1,109 @@
+"""What a command that only looks opens: the live collection of a deployment, and its records on the topics."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from adapters.kafka.reader import read_partitions
+from compose.deployment import Deployment
+from schemas import chunk_codec
+from schemas.chunk_event import ChunkEvent
+from schemas.identity import DocId, Version, source_of
+from schemas.malformed import Malformed
+from stream.change import Change, Ignore, read_change
+from stream.collection import CollectionRecord, from_json
+from stream.errors import Fatal, Misuse, Poison
+from stream.partitioning import partition_for
+from stream.ports import IndexCatalog, Partition, Topics, VectorIndex
+from stream.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCollection:
+    """The collection that the index's name stands for."""
+
+    name: str
+    record: CollectionRecord
+    index: VectorIndex
+
+
+@contextmanager
+def live_collection(deployment: Deployment) -> Iterator[LiveCollection]:
+    """Opened through its owner, or by this process for the length of the block. Raises Fatal where there is none."""
+    folder = deployment.settings.index.folder
+    if not folder.exists():
+        raise Fatal(f"There is no index in {folder} yet; `embedstream run all` makes it.")
+    catalog = deployment.catalog(serve=False)
+    try:
+        yield _live(catalog, deployment.settings.index.name)
+    finally:
+        catalog.close()
+
+
+def _live(catalog: IndexCatalog, alias: str) -> LiveCollection:
+    name = catalog.aliases().get(alias)
+    if name is None:
+        raise Fatal(f"The index {alias} does not exist yet; an embedder makes it (`embedstream run embedder`).")
+    return LiveCollection(name, from_json(catalog.metadata(name)), catalog.open(name))
+
+
+def source_named(deployment: Deployment, document: DocId) -> Source:
+    """The source that a document's id names. Raises Misuse."""
+    name = source_of(document)
+    for source in deployment.settings.sources:
+        if source.name == name:
+            return source
+    known = ", ".join(source.name for source in deployment.settings.sources)
+    raise Misuse(f"{document!r} names no source of this configuration; ids begin with one of: {known}.")
+
+
+def last_change(deployment: Deployment, topics: Topics, source: Source, document: DocId) -> Change | Poison | None:
+    """The document's newest revision in the CDC topic, what is wrong with it, or None. Reads the whole topic."""
+    newest: tuple[int, Change | Poison] | None = None
+    for record in read_partitions(deployment.settings.kafka.properties, list(topics.ends(source.topic))):
+        version = Version(record.offset + 1)
+        try:
+            change: Change | Poison = read_change(
+                source, record.key, record.value, record.headers, version, record.timestamp_ms
+            )
+            if isinstance(change, Ignore) or change.doc_id != document:
+                continue
+        except Poison as poison:
+            if record.key is None or not _names(source, record.key, document):
+                continue
+            change = poison
+        newest = (record.offset, change)
+    return None if newest is None else newest[1]
+
+
+def _names(source: Source, key: bytes, document: DocId) -> bool:
+    """Whether a key of a record that cannot be read is this document's: asked of a delete with that key."""
+    try:
+        change = read_change(source, key, None, (), Version(1), 0)
+    except Poison:
+        return False
+    return not isinstance(change, Ignore) and change.doc_id == document
+
+
+def last_event(deployment: Deployment, topics: Topics, document: DocId) -> ChunkEvent | None:
+    """The newest chunk event under this deployment's chunking. Reads the document's partition."""
+    topic = deployment.settings.chunks.topic
+    wanted = deployment.contract.accepted[source_of(document)]
+    info = topics.describe([topic]).get(topic)
+    if info is None:
+        return None
+    newest: ChunkEvent | None = None
+    place = Partition(topic, partition_for(document.encode(), info.partitions))
+    for record in read_partitions(deployment.settings.kafka.properties, [place]):
+        if record.value is None:
+            continue
+        try:
+            key = chunk_codec.decode_key(record.key)
+            if key.doc_id != document or key.chunking != wanted:
+                continue
+            event = chunk_codec.decode(record.value)
+        except Malformed:
+            continue
+        if newest is None or event.version >= newest.version:
+            newest = event
+    return newest
