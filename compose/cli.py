@@ -264,7 +264,7 @@ def _announce(running: Announced) -> None:
 
 
 def _out() -> Console:
-    return Console(highlight=False)
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def _err() -> Console:

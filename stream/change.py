@@ -94,8 +94,9 @@ def read_change(
                 tenant=_tenant_as_it_was(source, event.before),
                 source_ts_ms=_clock(source, event.source_ts_ms, timestamp_ms),
             )
-        case Tombstone():
-            return Ignore("tombstone")
+        case Tombstone(row_key):
+            # It says again what the delete before it said, unless the topic is compacted: then it is all that is left.
+            return Delete(doc_id=_document(source, row_key), version=version, tenant=None, source_ts_ms=None)
         case Truncated():
             return _truncated(source)
         case NotARow(why):

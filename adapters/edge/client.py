@@ -109,8 +109,12 @@ class SocketCatalog:
 
     def __init__(self, folder: Path, timeout_s: float = PATIENCE_S) -> None:
         self._line = Line(folder, timeout_s)
-        self.owner = int(self._line.call("hello", {}).document["result"])
-        """Process id of the owner."""
+        try:
+            self.owner = int(self._line.call("hello", {}).document["result"])
+            """Process id of the owner."""
+        except BaseException:
+            self._line.close()
+            raise
 
     def collections(self) -> Sequence[str]:
         return list(self._result("collections"))

@@ -46,7 +46,7 @@ def against_live(deployment: Deployment) -> tuple[Contract, list[Difference]]:
 def show_differences(found: list[Difference], other: str, console: Console) -> None:
     """One line a difference, both sides."""
     if not found:
-        console.print(f"no difference: vectors of this configuration and of {other} can be compared")
+        console.print(f"no difference: vectors here and {other} can be compared")
     for difference in found:
         console.print(
             f"{difference.path}: here {difference.ours!r}, {other} {difference.theirs!r}",

@@ -59,21 +59,18 @@ def source_named(deployment: Deployment, document: DocId) -> Source:
 
 def last_change(deployment: Deployment, topics: Topics, source: Source, document: DocId) -> Change | Poison | None:
     """The document's newest revision in the CDC topic, what is wrong with it, or None. Reads the whole topic."""
-    newest: tuple[int, Change | Poison] | None = None
+    newest: Change | Poison | None = None
     for record in read_partitions(deployment.settings.kafka.properties, list(topics.ends(source.topic))):
         version = Version(record.offset + 1)
         try:
-            change: Change | Poison = read_change(
-                source, record.key, record.value, record.headers, version, record.timestamp_ms
-            )
-            if isinstance(change, Ignore) or change.doc_id != document:
-                continue
+            change = read_change(source, record.key, record.value, record.headers, version, record.timestamp_ms)
         except Poison as poison:
-            if record.key is None or not _names(source, record.key, document):
-                continue
-            change = poison
-        newest = (record.offset, change)
-    return None if newest is None else newest[1]
+            if record.key is not None and _names(source, record.key, document):
+                newest = poison
+            continue
+        if not isinstance(change, Ignore) and change.doc_id == document:
+            newest = change
+    return newest
 
 
 def _names(source: Source, key: bytes, document: DocId) -> bool:

@@ -33,13 +33,12 @@ def anchored(text: str, contract: ChunkingContract, tokenizer: Tokenizer) -> Ite
     while start < len(text):
         end = stretch_end(text, start)
         units = division.units(start, end, (Rank.BLOCK, Rank.SENTENCE))
-        strengths = _strengths(text, units)
-        if end < len(text) and len(units) > 1:
-            last = _end_of_stretch(strengths)
-            end = units[last].start
-            units, strengths = units[:last], strengths[:last]
         if units:
+            strengths = _strengths(text, units)
             cuts = _cuts(units, strengths, contract)
+            if end < len(text) and len(units) > 1:
+                cuts = _surely_cut(strengths, cuts)
+                end = units[cuts[-1]].start
             yield from _verified(text, units, strengths, cuts, division, contract.max_tokens, tokenizer)
         start = end
 
@@ -59,13 +58,16 @@ def _strengths(text: str, units: list[Unit]) -> list[bytes]:
     ]
 
 
-def _end_of_stretch(strengths: list[bytes]) -> int:
-    """The strongest boundary of the last quarter: one that would be cut whatever follows.
+def _surely_cut(strengths: list[bytes], cuts: list[int]) -> list[int]:
+    """The cuts of a stretch up to one that stays whatever follows: the strongest in its last quarter.
 
-    The last unit may be broken by the stretch's end, so the boundary before it is taken only if there is no other.
+    The last unit may be broken by the stretch's end, so it is left for the next one in any case.
     """
-    candidates = range(max(1, len(strengths) * 3 // 4), len(strengths) - 1)
-    return min(candidates, key=strengths.__getitem__, default=len(strengths) - 1)
+    last = len(strengths) - 1
+    inner = cuts[1:-1]
+    late = [cut for cut in inner if last * 3 // 4 <= cut < last]
+    end = min(late, key=strengths.__getitem__) if late else max(inner, default=last)
+    return [*(cut for cut in cuts if cut < end), end]
 
 
 def _cuts(units: list[Unit], strengths: list[bytes], contract: ChunkingContract) -> list[int]:

@@ -1,8 +1,10 @@
 """What goes over the owner's socket, and what it does with those who speak otherwise."""
 
+import os
 import socket
 import struct
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,9 +55,7 @@ writes = st.one_of(
         numbers,
         text,
     ),
-    st.builds(
-        lambda name, version, tenant: mark(name, version, "docs/1", State.DELETED, tenant), names, versions, text
-    ),
+    st.builds(lambda name, v, tenant: mark(name, v, "docs/1", State.DELETED, tenant), names, versions, text),
     st.builds(lambda many, version: touch(many, version, source_ts_ms=None), st.lists(names, max_size=3), versions),
     st.builds(lambda name, version, note: repaint(name, version, note=note), names, versions, text),
 )
@@ -139,5 +139,15 @@ def test_nobody_serving_is_an_outage(folder: Path):
         SocketCatalog(folder / "nothing")
     catalog = EdgeCatalog(folder / "index")
     with pytest.raises(Outage):
+        SocketCatalog(folder / "index")
+    catalog.close()
+
+
+def test_an_owner_of_another_version_is_refused_with_its_process_id(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    catalog = EdgeCatalog(folder / "index")
+    catalog.serve()
+    theirs = SimpleNamespace(**{**vars(wire), "PROTOCOL": wire.PROTOCOL + 1})
+    monkeypatch.setattr("adapters.edge.client.wire", theirs)
+    with pytest.raises(Fatal, match=f"process {os.getpid()}"):
         SocketCatalog(folder / "index")
     catalog.close()

@@ -86,8 +86,10 @@ def test_a_changed_primary_key_deletes_one_document_and_creates_another():
     assert (deleted.doc_id, created.doc_id) == ("docs/7", "docs/8")
 
 
-def test_a_tombstone_changes_nothing_for_the_delete_before_it_did():
-    assert change({"id": 7}, None) == Ignore("tombstone")
+def test_a_tombstone_deletes_for_compaction_leaves_nothing_else_of_a_delete():
+    deleted = change({"id": 7}, None)
+    assert isinstance(deleted, Delete)
+    assert (deleted.doc_id, deleted.tenant, deleted.source_ts_ms) == ("docs/7", None, None)
 
 
 @pytest.mark.parametrize(
