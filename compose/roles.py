@@ -15,12 +15,12 @@ from adapters.kafka.transactions import KafkaTransactionalProducer
 from adapters.metrics import Metrics
 from compose.deployment import Deployment, SystemClock
 from compose.model import Profiles
+from compose.observer import Observer
 from compose.version import VERSION
 from consumers.chunker import Chunker, ChunkerParts
 from consumers.embedder import Embedder, EmbedderParts
-from consumers.lag import lag_of
 from consumers.lineage_watch import LineageWatch, current_lineages, wait_for_topics
-from consumers.opening import OpenCollection, open_for_writing
+from consumers.opening import open_for_writing
 from consumers.pipeline import Pipeline, PipelineParts
 from consumers.retries import Patience
 from consumers.stages import ShrinkingEncoder
@@ -29,13 +29,10 @@ from serving.api import QueryService
 from serving.handle import LiveIndex
 from serving.request import RequestRules
 from serving.server import serve_queries
-from stream.errors import Outage
-from stream.lineage import check_unchanged
 from stream.ports import IndexCatalog, Topics
 from stream.revision import ChunkTopic
 
 _LOG = logging.getLogger("embedstream")
-_LAG_EVERY_S = 5.0
 
 
 class Readiness:
@@ -140,6 +137,8 @@ def run_embedder(
     with ExitStack() as opened:
         producer = KafkaProducer(settings.kafka.properties)
         opened.callback(producer.close)
+        observer = Observer(deployment, topics, catalog, collection, metrics)
+        opened.callback(observer.stop)
         workload = Workload()
         pipeline = Pipeline(
             PipelineParts(
@@ -169,11 +168,9 @@ def run_embedder(
                 backlog_tokens=settings.embedder.backlog_tokens,
                 flush_interval_s=settings.embedder.flush_interval_s,
                 drain_deadline_s=settings.embedder.drain_deadline_s,
+                every_while=observer.check,
             ),
             workload,
-        )
-        observer = threading.Thread(
-            target=_observe, args=(deployment, topics, collection, stopping, metrics), name="lag", daemon=True
         )
         consumer = KafkaConsumer(
             settings.kafka.properties, deployment.embedder_group, [settings.chunks.topic], embedder
@@ -218,27 +215,3 @@ def _await_sources(deployment: Deployment, topics: Topics, stopping: threading.E
             SystemClock().monotonic,
         ),
     )
-
-
-def _observe(
-    deployment: Deployment,
-    topics: Topics,
-    collection: OpenCollection,
-    stopping: threading.Event,
-    metrics: Metrics,
-) -> None:
-    """Now and then: the lag, and whether the collection's lineage still holds. Its own thread, for brokers are slow
-    to answer when they are in trouble. A changed lineage is told here; the chunker stops for it.
-    """
-    chunk_topic = deployment.settings.chunks.topic
-    while not stopping.wait(_LAG_EVERY_S):
-        try:
-            for topic, lag in lag_of(topics, deployment.embedder_group, [chunk_topic]).items():
-                metrics.lag(topic, lag.events or 0)
-            for topic, lag in lag_of(topics, deployment.chunker_group, list(deployment.source_topics)).items():
-                metrics.lag(topic, lag.events or 0)
-            check_unchanged(
-                collection.record.lineage, current_lineages(topics, deployment.source_topics, chunk_topic)
-            )
-        except Outage:
-            continue

@@ -60,7 +60,7 @@ class RowDeleted:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A null value behind a delete that was told already: it is there for the topic's compaction."""
+    """A null value behind a delete. Where the topic is compacted it may be all that is left of the delete."""
 
     key: RowKey
 

@@ -95,7 +95,7 @@ def read_change(
                 source_ts_ms=_clock(source, event.source_ts_ms, timestamp_ms),
             )
         case Tombstone(row_key):
-            # It says again what the delete before it said, unless the topic is compacted: then it is all that is left.
+            # It repeats the delete before it, unless the topic is compacted: then it is all that is left of it.
             return Delete(doc_id=_document(source, row_key), version=version, tenant=None, source_ts_ms=None)
         case Truncated():
             return _truncated(source)

@@ -46,7 +46,8 @@ def check_unchanged(before: Mapping[str, str], now: Mapping[str, str]) -> None:
             raise Fatal(
                 f"Source {source!r}: its CDC topic or the chunk topic was re-created or repartitioned (lineage was "
                 f"{known}, is {value}), so versions are not comparable any more; raise index.generation by one and "
-                "start again: the next generation is built from the topics as they are now."
+                "start again: the next generation is built from the topics as they are now, and takes the index's "
+                "name when it has caught up."
             )
 
 

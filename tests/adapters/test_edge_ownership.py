@@ -8,7 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import index_owner
 import pytest
@@ -249,7 +251,7 @@ def test_a_client_sees_an_outage_while_its_owner_is_gone_and_goes_on_with_the_ne
     client.close()
 
 
-def answer_in_time(call: Callable[[], object]) -> object:
+def answer_in_time(call: Callable[[], Any]) -> Any:
     """What the call answers once the outage is over."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -261,15 +263,14 @@ def answer_in_time(call: Callable[[], object]) -> object:
 
 def test_an_owner_that_stops_answering_is_an_outage(folder: Path, owner: Starting):
     process = owner("serve")
-    client = SocketCatalog(folder / "index", timeout_s=0.5)
-    process.send_signal(signal.SIGSTOP)
-    began = time.monotonic()
-    with pytest.raises(Outage):
-        client.collections()
-    assert time.monotonic() - began < PATIENCE_S
-    process.send_signal(signal.SIGCONT)
-    assert answer_in_time(client.aliases) == {}, "the late answer to the first call is not taken for the second's"
-    client.close()
+    with closing(answer_in_time(lambda: SocketCatalog(folder / "index", timeout_s=0.5))) as client:
+        process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        with pytest.raises(Outage):
+            client.collections()
+        assert time.monotonic() - began < PATIENCE_S
+        process.send_signal(signal.SIGCONT)
+        assert answer_in_time(client.aliases) == {}, "the late answer to the first call is not taken for the second's"
 
 
 def test_directory_lock_and_socket_are_for_their_owner_alone(folder: Path):

@@ -1,0 +1,85 @@
+"""What an embedder process looks at now and then, on a thread of its own: brokers in trouble are slow to answer.
+
+The lag of both groups, for the metrics; the lineage of the sources, whose change is fatal to the embedder; and
+whether the next generation has caught up and takes the index's name.
+"""
+
+import logging
+import threading
+
+from adapters.metrics import Metrics
+from compose.deployment import Deployment
+from consumers.lag import Lag, lag_of
+from consumers.lineage_watch import current_lineages
+from consumers.opening import OpenCollection
+from consumers.promotion import Promotion
+from stream.errors import EmbedstreamError, Outage
+from stream.lineage import check_unchanged
+from stream.ports import IndexCatalog, Topics
+
+_LOG = logging.getLogger("embedstream.observer")
+_EVERY_S = 2.0
+
+
+class Observer:
+    """Runs from ``start`` to ``stop``. The poll thread calls :meth:`check`."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        topics: Topics,
+        catalog: IndexCatalog,
+        collection: OpenCollection,
+        metrics: Metrics,
+    ) -> None:
+        self._deployment = deployment
+        self._topics = topics
+        self._lineage = collection.record.lineage
+        self._promotion = Promotion(catalog, deployment.settings.index.name, collection.name)
+        self._metrics = metrics
+        self._stopping = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends it."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def check(self) -> None:
+        """Raises what the thread found to be fatal."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        while not self._stopping.wait(_EVERY_S):
+            try:
+                self._look()
+            except Outage:
+                continue
+            except Exception as error:  # noqa: BLE001 - raised by the poll thread
+                if not isinstance(error, EmbedstreamError):
+                    _LOG.exception("the observer failed")
+                self._failure = error
+                return
+
+    def _look(self) -> None:
+        deployment = self._deployment
+        chunk_topic = deployment.settings.chunks.topic
+        check_unchanged(self._lineage, current_lineages(self._topics, deployment.source_topics, chunk_topic))
+        # The chunker's first: what it had done by then is within what is asked of the embedder's next.
+        behind = lag_of(self._topics, deployment.chunker_group, list(deployment.source_topics))
+        waiting = lag_of(self._topics, deployment.embedder_group, [chunk_topic])
+        for topic, lag in [*behind.items(), *waiting.items()]:
+            self._metrics.lag(topic, lag.events or 0)
+        self._promotion.observe(_total(list(behind.values())), _total(list(waiting.values())))
+
+
+def _total(lags: list[Lag]) -> int | None:
+    known = [lag.events for lag in lags if lag.events is not None]
+    return sum(known) if len(known) == len(lags) else None
