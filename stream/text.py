@@ -8,12 +8,15 @@ A title shares the encoder's window with every passage of its document, so it is
 Law: nothing is truncated silently; what ``fit_title`` gives is what is stored, embedded and shown.
 """
 
+import re
+
 from stream.ports import Tokenizer
 
 NORMALIZATION = "lf"
 TEMPLATE = "title-blank-passage"
 SEPARATOR = "\n\n"
 
+_WORD = re.compile(r"\S+")
 _LONGEST_TITLE = 1 << 14
 """Code points. Behind them a title that is too long is not even looked at."""
 
@@ -40,10 +43,11 @@ def fit_title(title: str | None, tokenizer: Tokenizer, max_tokens: int) -> str |
     if len(whole) <= _LONGEST_TITLE and tokenizer.count(whole) <= max_tokens:
         return whole
     seen = whole[:_LONGEST_TITLE]
+    first, *others = (word.end() for word in _WORD.finditer(seen))
     # One token more than fits, since a tokenizer may count a beginning otherwise than the whole.
-    ends = sorted({end for _, end in tokenizer.spans(seen) if end})[: max_tokens + 1]
-    words = [end for end in ends if seen[end : end + 1].isspace()]
-    for end in [*reversed(words), *reversed(ends)]:
+    tokens = sorted({end for _, end in tokenizer.spans(seen) if end})[: max_tokens + 1]
+    words = [first, *(end for end in others if tokens and end <= tokens[-1])]
+    for end in [*reversed(words), *reversed(tokens)]:
         beginning = seen[:end].rstrip()
         if beginning and tokenizer.count(beginning) <= max_tokens:
             return beginning

@@ -2,7 +2,8 @@
 
 One demo uses a folder at a time; the kernel's lock says which, and ends with its holder, however that ends. So a demo
 that gets the lock and finds files knows that they are a dead one's: it stops what that one left running, by the marks
-its processes carry, and removes its files. Only what a demo makes is removed, never the folder's other content.
+its processes carry, and removes its files. A folder that holds other files and no lock of a demo is refused: what is
+in it is somebody's.
 """
 
 import contextlib
@@ -17,6 +18,8 @@ from compose.native.ports import Ports
 from compose.native.processes import Child
 from compose.native.stack import Progress, Stack, silent
 from stream.errors import Fatal, Misuse
+
+LOCK_FILE = "demo.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def held(folder: Path) -> Iterator[Workspace]:
         yield workspace
     finally:
         workspace.clear()
-        (folder / "lock").unlink(missing_ok=True)
+        (folder / LOCK_FILE).unlink(missing_ok=True)
         os.close(lock)
         with contextlib.suppress(OSError):
             folder.rmdir()
@@ -88,7 +91,9 @@ def _locked(folder: Path) -> int:
         try:
             # PostgreSQL may run as another user than this one, and has to get through to its own files.
             folder.mkdir(parents=True, exist_ok=True, mode=0o755)
-            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if not (folder / LOCK_FILE).exists() and any(folder.iterdir()):
+                raise Misuse(f"The folder {folder} holds files that are no demo's; name another with --folder.")
+            lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise Misuse(
                 f"The folder {folder} cannot be used ({error.strerror}); name another with --folder."
@@ -102,7 +107,7 @@ def _locked(folder: Path) -> int:
                 f"A demo runs in {folder} already (process {owner or 'unknown'}); wait until it has ended, or give "
                 "this one a folder of its own with --folder."
             ) from None
-        if _is_there(folder / "lock", lock):
+        if _is_there(folder / LOCK_FILE, lock):
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
             return lock

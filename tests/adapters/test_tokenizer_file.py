@@ -100,7 +100,7 @@ def test_a_lone_surrogate_is_poison(tokenizer):
 
 
 def test_a_folder_without_a_tokenizer_is_fatal(tmp_path):
-    with pytest.raises(Fatal, match="no tokenizer.json in .*; choose a model that ships a fast tokenizer"):
+    with pytest.raises(Fatal, match=r"no tokenizer\.json in .*; choose a model that ships a fast tokenizer"):
         load(tmp_path)
 
 
@@ -140,8 +140,7 @@ def test_threads_share_one_tokenizer(monkeypatch):
 
     def count(shift):
         turned = words[shift:] + words[:shift]
-        for _ in range(5):
-            seen.append(tokenizer.counts(turned) == expected[shift:] + expected[:shift])
+        seen.extend(tokenizer.counts(turned) == expected[shift:] + expected[:shift] for _ in range(5))
 
     threads = [threading.Thread(target=count, args=(shift,)) for shift in (0, 100, 200, 300)]
     for thread in threads:

@@ -39,7 +39,7 @@ def test_a_tokenizer_that_is_not_the_contracts_is_fatal():
 
 @pytest.mark.parametrize("strategy", ["anchored", "fixed"])
 def test_a_character_beyond_the_limit_is_poison(strategy):
-    with pytest.raises(Poison, match="'界' alone has more than chunking.max_tokens = 20") as refused:
+    with pytest.raises(Poison, match=r"'界' alone has more than chunking\.max_tokens = 20") as refused:
         cut("before 界 after", ChunkingContract(strategy, 5, 20, 0, 0, "signs"), Signs(ideograph=21))
     assert refused.value.kind == "unsplittable"
 

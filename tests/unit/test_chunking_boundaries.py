@@ -23,7 +23,6 @@ def parted(rank, text):
         ['He said "stop."', "Then (he left.)", "**It is bold.**", "It is not."],
         ["See e.g. the table, cf. Fig. 3 by Dr. Miller and J. R. Smith et al. 2020.", "Yes."],
         ["It costs 3.14 or 2.5 at example.com.", "Version 1.2.3 is out."],
-        ["1. First item.", "2. Second item."],
         ["He wondered why… and left.", "Gone."],
         ["Wait... what?!", "No."],
         ["数据库很快。", "它也很小！", "真的吗？", "是。"],
@@ -45,6 +44,10 @@ def test_a_hard_line_break_does_not_end_a_sentence():
         "A sentence\nover two lines.",
         "Next one.",
     ]
+
+
+def test_the_number_of_a_list_item_is_no_sentence():
+    assert parted(Rank.SENTENCE, "1. First item.\n 2. Second item.") == ["1. First item.", "2. Second item."]
 
 
 @pytest.mark.parametrize("gap", ["\n\n", "\n \t\n", "\n\n\n\n  ", "\f", "\u2029"])

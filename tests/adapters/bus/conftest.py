@@ -198,7 +198,8 @@ class KafkaWorld(World):
         return KafkaBus(self.given(poll_within_ms), step=step)
 
     def delete(self, topic: str) -> None:
-        self._admin().delete_topics([topic])[topic].result()
+        admin = self._admin()  # it must outlive its answers
+        admin.delete_topics([topic])[topic].result()
         give_up = time.monotonic() + 20
         while self.bus().topics().describe([topic]):
             assert time.monotonic() < give_up, "the topic is still there"
@@ -207,7 +208,8 @@ class KafkaWorld(World):
         from confluent_kafka import TopicPartition
 
         place = TopicPartition(partition.topic, partition.number, before)
-        for future in self._admin().delete_records([place]).values():
+        admin = self._admin()
+        for future in admin.delete_records([place]).values():
             future.result()
 
     def stall(self, reader: Reader) -> None:
