@@ -27,8 +27,8 @@ _CHUNK_TOPIC_CONFIG = {
     "max.message.bytes": str(16 * _MIB),
 }
 _LETTER_TOPIC_CONFIG = {"max.message.bytes": str(16 * _MIB), "retention.ms": str(30 * 24 * 3600 * 1000)}
-_LARGEST_LETTER_BYTES = 15 * _MIB
-"""A larger original value is replaced by its address and digest; key and headers need some of the topic's 16 MiB."""
+_BROKER_DEFAULT_BYTES = 1_048_588
+"""What a topic takes where its settings may not be read."""
 
 
 class SystemClock:
@@ -104,16 +104,17 @@ class Deployment:
         return self._existing(topics, chunks.topic, "chunks.create")
 
     def letterbox(self, topics: Topics) -> Letterbox:
-        """The dead-letter topic, made where it is missing and may be. Raises Fatal."""
+        """The dead-letter topic, made where it is missing and may be. Raises Fatal.
+
+        A larger original value is replaced by its address and digest: key and headers need some of the topic's limit.
+        """
         letters = self.settings.dead_letters
         topic = self.settings.dead_letter_topic
         if letters.create:
             topics.create(topic, letters.partitions, letters.replication, _LETTER_TOPIC_CONFIG)
         info = self._existing(topics, topic, "dead_letters.create")
-        limit = int(info.config.get("max.message.bytes", _MIB))
-        return Letterbox(
-            topic, info.partitions, max(limit - _MIB, limit // 2) if limit < 16 * _MIB else _LARGEST_LETTER_BYTES
-        )
+        limit = int(info.config.get("max.message.bytes", _BROKER_DEFAULT_BYTES))
+        return Letterbox(topic, info.partitions, limit - min(_MIB, limit // 2))
 
     def _existing(self, topics: Topics, topic: str, key: str) -> TopicInfo:
         info = topics.describe([topic]).get(topic)

@@ -78,6 +78,7 @@ class Chunker:
 
     def __init__(self, parts: ChunkerParts) -> None:
         self._parts = parts
+        self._mine: set[Partition] = set()
         self._positions: dict[Partition, int] = {}
         self._arrived: list[tuple[list[Partition], Mapping[Partition, Committed]]] = []
         self._committed_at = float("-inf")
@@ -88,10 +89,12 @@ class Chunker:
         """Notes them; nothing of theirs is turned into an event before their lineage and history were checked."""
         mine = [partition for partition in partitions if partition.topic in self._parts.sources]
         self._arrived.append((mine, committed))
+        self._mine.update(partitions)
         self._positions.update({partition: place.offset for partition, place in committed.items()})
 
     def on_revoked(self, partitions: Sequence[Partition]) -> None:
         """Nothing is in flight between two polls."""
+        self._mine.difference_update(partitions)
         for partition in partitions:
             self._positions.pop(partition, None)
 
@@ -125,7 +128,8 @@ class Chunker:
             consumer.rewind(_first(polled))
             raise
         transaction = self._read(polled)
-        if not transaction.offsets and began - self._committed_at < _RECOMMIT_LINEAGE_S:
+        silent = not self._mine or began - self._committed_at < _RECOMMIT_LINEAGE_S
+        if not transaction.offsets and silent:
             return
         offsets = {partition: Committed(offset) for partition, offset in transaction.offsets.items()}
         offsets.update(parts.lineage.commit())

@@ -1,10 +1,11 @@
 """When the next generation takes the index's name.
 
 A new generation is built where the versions of the old one cannot be continued: its topics were made anew, and
-nothing feeds the old collection any more. It has the same contract, so no query has to be encoded in another way, and waiting
-for a person would only show a stale index for longer. It takes the name once both groups have committed everything
-there is, twice in a row, and it holds something to be found; a compare-and-set makes sure that nobody else moved the
-name meanwhile. A collection of another *contract* is never promoted here: that is an upgrade, and a decision.
+nothing feeds the old collection any more. It has the same contract, so no query has to be encoded in another way, and
+waiting for a person would only show a stale index for longer. It takes the name once both groups have committed
+everything there is, twice in a row, and it holds something to be found; a compare-and-set makes sure that nobody else
+moved the name meanwhile. A collection of another *contract* is never promoted here: that is an upgrade, and a
+decision.
 """
 
 import logging

@@ -64,6 +64,8 @@ class KafkaConsumer:
         self._owner = assignment
         self._step = step
         self._mine: dict[tuple[str, int], Partition] = {}
+        self._started: set[Partition] = set()
+        self._rewind_at_start: dict[Partition, int] = {}
         self._records: list[Record] = []
         self._ends: dict[Partition, int] = {}
         self._raised: BaseException | None = None
@@ -104,13 +106,19 @@ class KafkaConsumer:
             self._client.resume([_place(partition) for partition in self._still_mine(partitions)])
 
     def rewind(self, offsets: Mapping[Partition, int]) -> None:
-        """Partitions that are not assigned are passed over."""
+        """Partitions that are not assigned are passed over.
+
+        librdkafka forgets a seek, without an error, that comes before it has begun to read the partition; so until a
+        first message has come from there, the seek waits for it.
+        """
         again = set(self._still_mine(list(offsets)))
         self._records = [record for record in self._records if record.partition not in again]
         self._ends = {partition: end for partition, end in self._ends.items() if partition not in again}
         for partition in again:
-            place = _place(partition, offsets[partition])
-            self._until_settled("Rewinding", NOT_FETCHING_YET, partial(self._client.seek, place))
+            if partition in self._started:
+                self._seek(partition, offsets[partition])
+            else:
+                self._rewind_at_start[partition] = offsets[partition]
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Blocks until the group's coordinator has the offsets; Outage after half a minute of trying."""
@@ -145,9 +153,17 @@ class KafkaConsumer:
         return (first, *self._client.consume(max_records - 1, _AT_ONCE))
 
     def _sort(self, messages: Sequence[Message]) -> None:
+        rewound: set[Partition] = set()
         for message in messages:
             partition = self._mine.get((message.topic() or "", _number(message.partition())))
             error = message.error()
+            if partition is not None and (error is None or error.code() == END_OF_PARTITION):
+                self._started.add(partition)
+                if partition in self._rewind_at_start:
+                    self._seek(partition, self._rewind_at_start.pop(partition))
+                    rewound.add(partition)
+                if partition in rewound:
+                    continue
             if error is not None:
                 self._hear(error, partition, message)
             elif partition is not None:
@@ -175,6 +191,9 @@ class KafkaConsumer:
             where = f"{message.topic()}/{message.partition()}" if message.topic() else ", ".join(self._topics)
             self._keep(failure(error, f"Reading {where} for group {self.group}", self._servers))
 
+    def _seek(self, partition: Partition, offset: int) -> None:
+        self._until_settled("Rewinding", NOT_FETCHING_YET, partial(self._client.seek, _place(partition, offset)))
+
     # --- assignment ---
 
     def _subscribe(self) -> None:
@@ -185,6 +204,9 @@ class KafkaConsumer:
 
     def _assigned(self, client: Client, places: Sequence[TopicPartition]) -> None:
         """What is not assigned in here, confluent-kafka assigns by itself, at offsets of its own choice."""
+        if self._closed:
+            client.incremental_assign([])
+            return
         try:
             with self._translated("Reading the committed offsets"):
                 known = _sound(client.committed(list(places), _PATIENCE_S)) if places else []
@@ -224,6 +246,8 @@ class KafkaConsumer:
     def _forget(self, partitions: Sequence[Partition]) -> None:
         for partition in partitions:
             self._mine.pop((partition.topic, partition.number), None)
+            self._started.discard(partition)
+            self._rewind_at_start.pop(partition, None)
 
     def _of(self, places: Sequence[TopicPartition]) -> list[Partition]:
         found = (self._mine.get((place.topic, place.partition)) for place in places)

@@ -58,6 +58,11 @@ class Deliveries:
         self._errors: list[EmbedstreamError] = []
         self.awaited = 0
 
+    @property
+    def failed(self) -> bool:
+        """Whether a record was refused or timed out."""
+        return bool(self._errors)
+
     def produce(self, client: Client, record: Outgoing) -> None:
         """Hands one record to the client; waits where its queue is full. An error is kept, not raised."""
         while True:

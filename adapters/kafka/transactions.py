@@ -127,7 +127,10 @@ class KafkaTransactionalProducer:
                 )
             raise failure(error, self._doing, self._servers)
         self._abort(client)
-        deliveries.raise_worst()
+        if deliveries.failed:
+            # A record that failed leaves a hole in the sequence numbers, on which the next transaction would stumble.
+            self._discard(client)
+            deliveries.raise_worst()
         raise failure(error, self._doing, self._servers)
 
     def _abort(self, client: Client) -> None:

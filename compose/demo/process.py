@@ -70,7 +70,17 @@ class StreamProcess:
 
     def start(self) -> None:
         """Does not wait until it is ready."""
-        command = [sys.executable, "-X", self.child.mark, "-m", "compose.cli", "run", "all", "--config", str(self.file)]
+        command = [
+            sys.executable,
+            "-X",
+            self.child.mark,
+            "-m",
+            "compose.cli",
+            "run",
+            "all",
+            "--config",
+            str(self.file),
+        ]
         self.child.start(command, environment=_environment())
 
     def await_ready(self) -> None:
