@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -n "$$python" || { echo "Python 3.11 or later is needed: install it, or name it with PYTHON=..." >&2; exit 1; }; \
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $$python -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
-	$(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	@echo "fetching the jars of Kafka, Kafka Connect and Debezium"
 	@$(BIN)/python -m compose.native.jars || echo "the local stack will try again when it starts"
 	@touch $@

@@ -90,8 +90,8 @@ def main() -> None:
     table = Table(title=f"{len(documents)} documents, {size:.2f} million code points, {options.rounds} rounds")
     for column in ("", "tokens or passages", "seconds", "millions a second", "of the limit"):
         table.add_column(column, justify="right" if column else "left")
-    for side, spent in times.items():
-        median = statistics.median(spent)
+    for side, taken in times.items():
+        median = statistics.median(taken)
         table.add_row(side, f"{made[side]:,}", f"{median:.2f}", f"{size / median:.2f}", f"{limit / median:.2f}")
     Console().print(table)
 

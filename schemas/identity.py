@@ -31,15 +31,15 @@ NAMESPACE = uuid.UUID("6f0d5a86-2f0e-5c5f-9a3c-3c1f5a6f7b10")
 def doc_id(source: str, key: Mapping[str, object]) -> DocId:
     """The document's id; ``key`` holds its primary-key columns in order, each a string, number or Boolean.
 
-    One column stands as plain text, several as a JSON array, so ``("a/b",)`` and ``("a", "b")`` differ.
+    One column stands as plain text, several as a JSON array, so ``("a/b",)`` and ``("a", "b")`` differ. One text that
+    itself begins like an array is written as an array of one, or it could name what several columns name.
     """
     values = list(key.values())
-    if len(values) == 1:
-        value = values[0]
-        text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    else:
-        text = orjson.dumps(values).decode()
-    return DocId(f"{source}/{text}")
+    plain = values[0] if len(values) == 1 else None
+    if isinstance(plain, str) and not plain.startswith("["):
+        return DocId(f"{source}/{plain}")
+    array = isinstance(plain, str) or len(values) != 1
+    return DocId(f"{source}/{orjson.dumps(values if array else plain).decode()}")
 
 
 def source_of(document: DocId) -> str:

@@ -20,6 +20,8 @@ from hypothesis import HealthCheck, settings
 # No test reaches a model hub: set before anything imports one.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# As in production: torch's threads sleep while they wait, on cores that the broker wants too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Servers and other tests share the machine: how long an example takes says nothing about it. Under CI Hypothesis has
 # a profile of its own that says the same, and a profile asked for on the command line is left alone.

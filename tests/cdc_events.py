@@ -1,0 +1,98 @@
+"""Debezium's envelopes as another program would write them, and what an index must hold after a history of them.
+
+``expected`` is the oracle: it takes the records of the CDC topics as they lie there and keeps, of each document, the
+last revision that can be read, by the pure core and nothing else. No process, topic or index has a part in it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compose.deployment import Deployment
+from schemas.identity import DocId, Version, document_point_id
+from stream.change import Delete, Ignore, Upsert, read_change
+from stream.errors import Poison
+from stream.points import Payload
+from stream.ports import Record
+from stream.revision import ChunkTopic
+
+
+def envelope(op: str, after: Any = None, before: Any = None, ts_ms: int = 1_700_000_000_000) -> dict[str, Any]:
+    """Without the schema wrapper: ``c u r`` with a row, ``d`` with none."""
+    return {
+        "before": before,
+        "after": after,
+        "source": {"version": "3.2.0.Final", "connector": "postgresql", "ts_ms": ts_ms, "snapshot": "false"},
+        "op": op,
+        "ts_ms": ts_ms + 3,
+        "transaction": None,
+    }
+
+
+def row(id_: Any, body: Any, title: Any = None, section: Any = None, **more: Any) -> dict[str, Any]:
+    return {"id": id_, "title": title, "body": body, "section": section, "pages": None, **more}
+
+
+def sentences(count: int, about: str) -> str:
+    """A text of that many sentences, all different, each its own chunk or nearly so."""
+    return " ".join(f"Sentence {n} speaks of {about} and of number {n} among many words." for n in range(count))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Live points (id → what decides them) and documents that are deleted (id of their mark → version)."""
+
+    live: Mapping[str, Mapping[str, Any]]
+    deleted: Mapping[str, int]
+
+
+def expected(deployment: Deployment, records: Iterable[Record]) -> Expected:
+    """``records`` in the order of each partition."""
+    sources = {source.topic: source for source in deployment.settings.sources}
+    limit = ChunkTopic("any", 1, deployment.settings.chunks.max_event_bytes)
+    newest: dict[DocId, tuple[str, Upsert | Delete]] = {}
+    for record in records:
+        source = sources[record.partition.topic]
+        version = Version(record.offset + 1)
+        try:
+            change = read_change(source, record.key, record.value, record.headers, version, record.timestamp_ms)
+            if isinstance(change, Ignore):
+                continue
+            fingerprint = deployment.contract.accepted[source.name]
+            limit.outgoing(deployment.cutter.event(source.name, change, "any"), fingerprint, None)
+        except Poison:
+            continue
+        newest[change.doc_id] = source.name, change
+    live: dict[str, dict[str, Any]] = {}
+    deleted: dict[str, int] = {}
+    for document, (source_name, change) in newest.items():
+        event = deployment.cutter.event(source_name, change, "any")
+        for place, chunk in enumerate(event.chunks):
+            live[chunk.id] = {
+                **event.fields,
+                "doc_id": document,
+                "version": change.version,
+                "position": place,
+                "count": len(event.chunks),
+                "span": list(chunk.span),
+                "text": chunk.text,
+                **({} if event.title is None else {"title": event.title}),
+            }
+        if not event.chunks:
+            deleted[document_point_id(document)] = change.version
+    return Expected(live, deleted)
+
+
+def found(points: Mapping[str, Payload]) -> Expected:
+    """The same view of what an index holds, marks included."""
+    technical = {"source", "source_ts_ms", "state", "payload_digest"}
+    return Expected(
+        live={
+            id_: {name: value for name, value in payload.items() if name not in technical}
+            for id_, payload in points.items()
+            if payload["state"] == "live"
+        },
+        deleted={
+            id_: int(str(payload["version"])) for id_, payload in points.items() if payload["state"] == "deleted"
+        },
+    )
