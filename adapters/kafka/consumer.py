@@ -38,7 +38,7 @@ from adapters.kafka.failures import (
 from adapters.kafka.properties import Given, consumer_properties
 from adapters.kafka.witness import Witness
 from schemas.chunk_event import Headers
-from stream.errors import EmbedstreamError
+from stream.errors import EmbedstreamError, Outage
 from stream.ports import Assignment, Committed, Partition, Polled, Record, Step, no_step
 
 _LOG = logging.getLogger(__name__)
@@ -121,7 +121,9 @@ class KafkaConsumer:
                 self._rewind_at_start[partition] = offsets[partition]
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Blocks until the group's coordinator has the offsets; Outage after half a minute of trying."""
+        """Blocks until the group's coordinator has answered, and librdkafka waits for one that is away: the heartbeat
+        goes on meanwhile, in a thread of its own. Outage where half a minute of refusals did not end.
+        """
         places = [_place(partition, offsets[partition]) for partition in self._still_mine(list(offsets))]
         if not places:
             return
@@ -204,20 +206,20 @@ class KafkaConsumer:
 
     def _assigned(self, client: Client, places: Sequence[TopicPartition]) -> None:
         """What is not assigned in here, confluent-kafka assigns by itself, at offsets of its own choice."""
-        if self._closed:
-            client.incremental_assign([])
-            return
         try:
-            with self._translated("Reading the committed offsets"):
-                known = _sound(client.committed(list(places), _PATIENCE_S)) if places else []
-                client.incremental_assign([_start(place) for place in known])
-                # librdkafka remembers that a partition was paused when it was here last.
-                client.resume([TopicPartition(place.topic, place.partition) for place in known])
+            known = self._committed(client, places)
         except EmbedstreamError as error:
-            client.incremental_assign([])
             self._join_again = True
             self._keep(error)
+            known = None
+        if known is None or self._closed:
+            # Assigned, so that librdkafka can take them away again, but not ours: nothing is handed over from there.
+            client.incremental_assign([_start(place) for place in places])
+            client.pause(list(places))
             return
+        client.incremental_assign([_start(place) for place in known])
+        # librdkafka remembers that a partition was paused when it was here last.
+        client.resume([TopicPartition(place.topic, place.partition) for place in known])
         arrived = [Partition(place.topic, place.partition) for place in known]
         self._mine.update({(partition.topic, partition.number): partition for partition in arrived})
         committed = {
@@ -228,15 +230,28 @@ class KafkaConsumer:
         if arrived:
             self._tell(lambda: self._owner.on_assigned(arrived, committed))
 
-    def _revoked(self, _client: Client, places: Sequence[TopicPartition]) -> None:
-        """confluent-kafka takes them away when this returns."""
+    def _committed(self, client: Client, places: Sequence[TopicPartition]) -> list[TopicPartition]:
+        deadline = time.monotonic() + _PATIENCE_S
+        while places and not self._closed:
+            try:
+                with self._translated("Reading the committed offsets"):
+                    return _sound(client.committed(list(places), _PATIENCE_S))
+            except Outage:  # a coordinator on the move answers so at once
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_S)
+        return []
+
+    def _revoked(self, client: Client, places: Sequence[TopicPartition]) -> None:
         leaving = self._of(places)
         if leaving:
             self._tell(lambda: self._owner.on_revoked(leaving))
             self._forget(leaving)
+        _unassign(client, places)
 
-    def _lost(self, _client: Client, places: Sequence[TopicPartition]) -> None:
+    def _lost(self, client: Client, places: Sequence[TopicPartition]) -> None:
         self._lose(self._of(places))
+        _unassign(client, places)
 
     def _lose(self, partitions: Sequence[Partition]) -> None:
         if partitions:
@@ -305,6 +320,15 @@ def _place(partition: Partition, offset: int = OFFSET_BEGINNING) -> TopicPartiti
 
 def _start(place: TopicPartition) -> TopicPartition:
     return TopicPartition(place.topic, place.partition, place.offset if place.offset >= 0 else OFFSET_BEGINNING)
+
+
+def _unassign(client: Client, places: Sequence[TopicPartition]) -> None:
+    """Left to itself, confluent-kafka does this with an error that is no exception, and that nothing can catch."""
+    try:
+        client.incremental_unassign(list(places))
+    except KafkaException as exception:
+        _LOG.warning("librdkafka had let go already: %s", exception)
+        client.incremental_unassign([])
 
 
 def _sound(places: list[TopicPartition]) -> list[TopicPartition]:

@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 _ATTEMPT_S = 5.0
 _PAUSE_S = 0.05
 _OPEN_WITHIN_S = 60.0
-_ABORT_WITHIN_S = 15.0
+_ABORT_WITHIN_S = 5.0
 
 
 class KafkaTransactionalProducer:

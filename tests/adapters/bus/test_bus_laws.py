@@ -4,8 +4,10 @@ import os
 import time
 
 import pytest
+from confluent_kafka import Producer as ForeignProducer
 
 from stream.errors import Fatal, Poison
+from stream.partitioning import partition_for
 from stream.ports import Committed, Outgoing, Partition
 
 
@@ -255,6 +257,14 @@ def test_closing_revokes_and_what_is_committed_there_holds(group_world):
     assert world.bus().topics().committed(group, [Partition(topic, 0)]) == {Partition(topic, 0): Committed(1)}
 
 
+def test_a_member_that_never_polled_leaves_at_once(group_world):
+    reader = group_world.reader(group_world.topic())
+    began = time.monotonic()
+    reader.consumer.close()
+    assert time.monotonic() - began < 10
+    assert reader.told == []
+
+
 def test_when_send_returns_the_records_are_there(world):
     topic = world.topic(partitions=2)
     world.write(topic, b"1", b"2", number=1)
@@ -307,3 +317,16 @@ def test_a_topic_that_is_created_again_has_another_id_and_no_commits(world):
     assert topics.describe([topic])[topic].id != before
     assert topics.committed(group, [place]) == {}
     assert topics.committed(world.name("unknown-group"), [place]) == {}
+
+
+@pytest.mark.parametrize("key", [b"docs/1", "docs/Ж-42".encode(), b"docs/a-much-longer-primary-key/with-slashes"])
+def test_a_producer_that_keys_by_document_finds_our_partition(kafka, unique_name, key):
+    from adapters.kafka.bus import KafkaBus
+
+    topic = unique_name("topic")
+    KafkaBus({"bootstrap.servers": kafka}).topics().create(topic, 7, 1, {})
+    landed = []
+    other = ForeignProducer({"bootstrap.servers": kafka, "partitioner": "murmur2"})
+    other.produce(topic, b"value", key, on_delivery=lambda _error, message: landed.append(message.partition()))
+    other.flush(20)
+    assert landed == [partition_for(key, 7)]
