@@ -7,6 +7,7 @@ import itertools
 import random
 import re
 from collections import Counter
+from hashlib import blake2b
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -113,6 +114,35 @@ def test_a_repeated_sentence_does_not_collapse_into_small_passages(tokenizer):
     passages = cut(sentence * 2_000, chunking, tokenizer)
     assert min(tokenizer.count(passage.text) for passage in passages[:-1]) > 150
     assert changed(passages, cut(sentence * 900 + "Another one. " + sentence * 1_100, chunking, tokenizer)) <= 3
+
+
+def test_a_repeated_paragraph_fills_its_passages_too(tokenizer):
+    paragraph = (
+        "It begins with a sentence of its own. Another one follows it, which is somewhat longer than the first. "
+        "The third one has a word about something else, and a clause that adds a little. "
+        "Before the last, there is one more that says nothing. And so it ends where it began.\n\n"
+    )
+    assert 48 < tokenizer.count(paragraph) < 100
+    passages = cut(paragraph * 300, anchored(tokenizer), tokenizer)
+    assert min(tokenizer.count(passage.text) for passage in passages[:-1]) > 100
+
+
+def test_a_sentence_that_returns_everywhere_keeps_edits_local(tokenizer):
+    chance = random.Random(7)
+    chunking = anchored(tokenizer)
+    others = [" ".join(chance.choices(WORDS, k=chance.randint(20, 70))).capitalize() + "." for _ in range(150)]
+    # The worst case: what returns is the strongest boundary everywhere, so that nothing else tells places apart.
+    refrain = min(
+        (f"Note {number} well." for number in range(5_000)),
+        key=lambda text: blake2b(text.encode(), digest_size=8).digest(),
+    )
+    before = cut(f" {refrain} ".join(others), chunking, tokenizer)
+    counts = []
+    for _ in range(50):
+        place = chance.randrange(len(others))
+        after = [*others[:place], SENTENCE + ".", *others[place:]]
+        counts.append(changed(before, cut(f" {refrain} ".join(after), chunking, tokenizer)))
+    assert sorted(counts)[-2] <= 4, counts
 
 
 def test_a_sentence_without_end_is_cut_locally_too(tokenizer):

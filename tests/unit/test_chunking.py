@@ -54,6 +54,18 @@ def test_a_heading_joins_what_follows_or_precedes_it():
     assert texts("Head\n\nTwenty letters or so all", least=5) == ["Head", "Twenty letters or so all"]
 
 
+def test_a_sentence_that_has_fewer_tokens_than_its_words_is_judged_whole():
+    class Quads(Signs):
+        """Every four code points are a token, across words."""
+
+        def spans(self, text):
+            return [(begin, min(begin + 4, len(text))) for begin in range(0, len(text), 4)]
+
+    sentence = "a b c d e f g h i j k l m n o p q r s t u v w x y z"  # 13 tokens, 26 words
+    contract = ChunkingContract("anchored", 5, 20, 0, 0, "signs")
+    assert [passage.text for passage in cut(sentence, contract, Quads())] == [sentence]
+
+
 def test_a_sentence_too_long_is_cut_at_clauses_before_words():
     assert texts("Aaaaaaaaaaaa bbbb, cccccccccccc dd.") == ["Aaaaaaaaaaaa bbbb,", "cccccccccccc dd."]
 
