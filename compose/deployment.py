@@ -26,7 +26,13 @@ _CHUNK_TOPIC_CONFIG = {
     "compression.type": "zstd",
     "max.message.bytes": str(16 * _MIB),
 }
+_AROUND_AN_EVENT_BYTES = _MIB // 4
+"""Key, headers and framing of a chunk event, at most."""
 _LETTER_TOPIC_CONFIG = {"max.message.bytes": str(16 * _MIB), "retention.ms": str(30 * 24 * 3600 * 1000)}
+_CLIENT_DEFAULT_BYTES = 16 * _MIB
+"""What the adapter's clients send at most, unless kafka.message.max.bytes says otherwise."""
+_ROOM_IN_A_LETTER_BYTES = 64 << 10
+"""For framing and the headers that say what went wrong."""
 _BROKER_DEFAULT_BYTES = 1_048_588
 """What a topic takes where its settings may not be read."""
 
@@ -97,11 +103,20 @@ class Deployment:
         return open_catalog(self.settings.index.folder, serve=serve)
 
     def chunk_topic(self, topics: Topics) -> TopicInfo:
-        """The chunk topic, made where it is missing and may be. Raises Fatal."""
+        """The chunk topic, made where it is missing and may be. Raises Fatal where it cannot take every event."""
         chunks = self.settings.chunks
-        if chunks.create:
+        if chunks.create and not topics.describe([chunks.topic]):
             topics.create(chunks.topic, chunks.partitions, chunks.replication, _CHUNK_TOPIC_CONFIG)
-        return self._existing(topics, chunks.topic, "chunks.create")
+        info = self._existing(topics, chunks.topic, "chunks.create")
+        limit = info.config.get("max.message.bytes")
+        needed = chunks.max_event_bytes + _AROUND_AN_EVENT_BYTES
+        if limit is not None and int(limit) < needed:
+            raise Fatal(
+                f"The topic {chunks.topic} takes records of {limit} bytes, and with chunks.max_event_bytes = "
+                f"{chunks.max_event_bytes} they may have {needed}; raise the topic's max.message.bytes, or lower "
+                "chunks.max_event_bytes."
+            )
+        return info
 
     def letterbox(self, topics: Topics) -> Letterbox:
         """The dead-letter topic, made where it is missing and may be. Raises Fatal.
@@ -110,14 +125,17 @@ class Deployment:
         """
         letters = self.settings.dead_letters
         topic = self.settings.dead_letter_topic
-        if letters.create:
+        if letters.create and not topics.describe([topic]):
             topics.create(topic, letters.partitions, letters.replication, _LETTER_TOPIC_CONFIG)
         info = self._existing(topics, topic, "dead_letters.create")
-        limit = int(info.config.get("max.message.bytes", _BROKER_DEFAULT_BYTES))
-        return Letterbox(topic, info.partitions, limit - min(_MIB, limit // 2))
+        limit = min(
+            int(info.config.get("max.message.bytes", _BROKER_DEFAULT_BYTES)),
+            int(self.settings.kafka.properties.get("message.max.bytes", _CLIENT_DEFAULT_BYTES)),
+        )
+        return Letterbox(topic, info.partitions, limit - min(_ROOM_IN_A_LETTER_BYTES, limit // 2))
 
     def _existing(self, topics: Topics, topic: str, key: str) -> TopicInfo:
-        info = topics.describe([topic]).get(topic)
+        info = topics.describe([topic], settings=True).get(topic)
         if info is None:
             raise Fatal(f"The topic {topic} does not exist; create it, or let embedstream do so with {key} = true.")
         return info

@@ -70,11 +70,15 @@ def run_chunker(
         topics,
         deployment.chunker_group,
         deployment.source_topics,
+        contract.accepted,
         settings.chunks.topic,
         settings.chunker.lineage_check_s,
     )
     patience.until_available("lineage", watch.start)
-    heartbeats = {source.heartbeat: source.name for source in settings.sources if source.heartbeat}
+    heartbeats: dict[str, list[str]] = {}
+    for source in settings.sources:
+        if source.heartbeat is not None:
+            heartbeats.setdefault(source.heartbeat, []).append(source.name)
     chunker = Chunker(
         ChunkerParts(
             sources=sources,
@@ -131,6 +135,9 @@ def run_embedder(
             lineages,
             settings.fields,
             profiles.bulk,
+            consumed=lambda: bool(
+                topics.committed(deployment.embedder_group, list(topics.ends(settings.chunks.topic)))
+            ),
         ),
     )
     metrics.describe(version=VERSION, role="embedder", contract=contract.fingerprint, collection=collection.name)

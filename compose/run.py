@@ -5,8 +5,10 @@ all the others to stop, and is raised when they have: offsets are committed and 
 """
 
 import logging
+import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,11 +19,14 @@ from adapters.metrics import Metrics
 from adapters.telemetry_server import serve_telemetry
 from compose.deployment import Deployment
 from compose.roles import Readiness, run_chunker, run_embedder, run_query
+from stream.errors import Outage
 
 Role = Literal["chunker", "embedder", "query"]
 ROLES: tuple[Role, ...] = ("chunker", "embedder", "query")
 
 _LOG = logging.getLogger("embedstream")
+_PATIENCE_S = 20.0
+"""Beside the drain: what closing clients may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +65,20 @@ class _Process:
             server = opened.enter_context(serve_telemetry(self._metrics, self._readiness, listen.host, listen.port))
             self._telemetry = server.url
             threads = [
-                threading.Thread(target=self._guarded, args=(work,), name=role)
+                threading.Thread(target=self._guarded, args=(work,), name=role, daemon=True)
                 for role, work in self._work(opened).items()
             ]
             for thread in threads:
                 thread.start()
+            self._stopping.wait()
+            deadline = time.monotonic() + deployment.settings.embedder.drain_deadline_s + _PATIENCE_S
             for thread in threads:
-                thread.join()
+                thread.join(max(0.0, deadline - time.monotonic()))
+            stuck = [thread.name for thread in threads if thread.is_alive()]
+            if stuck:
+                # A broker that is away leaves a commit without an answer. What is not committed is done again.
+                _LOG.error("%s did not stop in time; the process ends as by a kill, which loses nothing", stuck[0])
+                os._exit(1)
         if self._failures:
             raise self._failures[0]
 
@@ -90,6 +102,12 @@ class _Process:
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
+        except Outage as outage:
+            # Whoever is told to stop while it waits for the world has not failed.
+            if not self._stopping.is_set():
+                self._failures.append(outage)
+            else:
+                _LOG.info("stopped while waiting: %s", outage)
         except BaseException as error:  # noqa: BLE001 - raised by the main thread once all roles have stopped
             self._failures.append(error)
         finally:
@@ -121,7 +139,7 @@ def stopping_on_signals() -> Iterator[threading.Event]:
 
     def told(number: int, _frame: FrameType | None) -> None:
         if stopping.is_set():
-            signal.default_int_handler(number, None)
+            os._exit(128 + number)
         _LOG.info("stopping: finishing what is in flight")
         stopping.set()
 

@@ -14,6 +14,7 @@ After an aborted transaction the consumer is rewound to what was taken, and the 
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from consumers.lineage_watch import LineageWatch
 from schemas.chunk_codec import traceparent_of
 from schemas.identity import Fingerprint, Version
 from stream.change import Delete, Ignore, Upsert, read_change
-from stream.errors import Outage, Poison
+from stream.errors import Fatal, Outage, Poison
 from stream.letterbox import Letterbox
 from stream.ports import Clock, Committed, Consumer, Outgoing, Partition, Polled, Record, TransactionalProducer
 from stream.revision import ChunkTopic, Cutter
@@ -32,6 +33,7 @@ _LOG = logging.getLogger("embedstream.chunker")
 _STAGE = "chunker"
 _RECOMMIT_LINEAGE_S = 3600.0
 """The group does not subscribe to the chunk topic, so the broker forgets its metadata there after a week."""
+_PORTION_BYTES = 8 << 20
 
 
 class Stopping(Protocol):
@@ -48,8 +50,8 @@ class ChunkerParts:
 
     sources: Mapping[str, Source]
     """CDC topic → source."""
-    heartbeats: Mapping[str, str]
-    """Heartbeat topic → source name."""
+    heartbeats: Mapping[str, Sequence[str]]
+    """Heartbeat topic → names of the sources whose connector writes it."""
     fingerprints: Mapping[str, Fingerprint]
     """Source name → header fingerprint."""
     cutter: Cutter
@@ -65,6 +67,7 @@ class _Transaction:
     """What one poll comes to."""
 
     events: dict[str, Outgoing] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
     letters: list[Outgoing] = field(default_factory=list)
     poisons: list[Poison] = field(default_factory=list)
     offsets: dict[Partition, int] = field(default_factory=dict)
@@ -120,27 +123,47 @@ class Chunker:
         """One poll and, if it brought anything, one transaction. Raises Outage after rewinding."""
         parts = self._parts
         parts.lineage.check_when_due(parts.clock.monotonic())
-        polled = consumer.poll(max_records, timeout_s)
-        began = parts.clock.monotonic()
         try:
-            self._check_arrived()
-        except Outage:
-            consumer.rewind(_first(polled))
+            polled = consumer.poll(max_records, timeout_s)
+        except Fatal:
+            # Where offsets are gone because the topic was made anew, that is what has to be told.
+            with suppress(Outage):
+                parts.lineage.check()
             raise
-        transaction = self._read(polled)
+        portions = _portions(polled)
+        for number, portion in enumerate(portions):
+            try:
+                self._check_arrived()
+                self._transact(producer, portion)
+            except Outage:
+                consumer.rewind(_first(portions[number:]))
+                raise
+
+    def _transact(self, producer: TransactionalProducer, portion: Polled) -> None:
+        parts = self._parts
+        began = parts.clock.monotonic()
+        transaction = self._read(portion)
         silent = not self._mine or began - self._committed_at < _RECOMMIT_LINEAGE_S
         if not transaction.offsets and silent:
             return
-        offsets = {partition: Committed(offset) for partition, offset in transaction.offsets.items()}
-        offsets.update(parts.lineage.commit())
+        offsets = {
+            **parts.lineage.commit(),
+            **{partition: Committed(offset) for partition, offset in transaction.offsets.items()},
+        }
         if not offsets:
             return
         try:
             producer.transact([*transaction.events.values(), *transaction.letters], offsets)
         except Outage:
             parts.metrics.transaction("aborted", parts.clock.monotonic() - began)
-            consumer.rewind(_first(polled))
             raise
+        except Poison as poison:
+            # Sizes were checked against the topics' limits, so it is not the record that is wrong.
+            raise Fatal(
+                f"{poison} A topic refuses a chunk event or a dead letter; raise the topic's max.message.bytes and "
+                "kafka.message.max.bytes, or lower chunks.max_event_bytes."
+            ) from poison
+        parts.lineage.committed()
         self._committed_at = parts.clock.monotonic()
         self._positions.update(transaction.offsets)
         self._count(transaction, self._committed_at - began)
@@ -153,24 +176,34 @@ class Chunker:
     def _read(self, polled: Polled) -> _Transaction:
         transaction = _Transaction()
         for record in polled.records:
-            transaction.offsets[record.partition] = record.offset + 1
-            heartbeat = self._parts.heartbeats.get(record.partition.topic)
-            if heartbeat is not None:
-                self._parts.metrics.source_watermark(heartbeat, record.timestamp_ms)
+            if self._is_heartbeat(record):
                 transaction.ignored += 1
                 continue
+            transaction.offsets[record.partition] = record.offset + 1
             source = self._parts.sources[record.partition.topic]
             self._read_record(source, record, transaction)
         for partition, end in polled.ends.items():
-            if end > transaction.offsets.get(partition, self._positions.get(partition, -1)):
+            if partition.topic in self._parts.sources and end > transaction.offsets.get(
+                partition, self._positions.get(partition, -1)
+            ):
                 transaction.offsets[partition] = end
         return transaction
+
+    def _is_heartbeat(self, record: Record) -> bool:
+        """They move one metric and are never committed: nothing depends on where their topic was read to."""
+        names = self._parts.heartbeats.get(record.partition.topic, ())
+        for name in names:
+            self._parts.metrics.source_watermark(name, record.timestamp_ms)
+        return bool(names)
 
     def _read_record(self, source: Source, record: Record, transaction: _Transaction) -> None:
         version = Version(record.offset + 1)
         try:
             change = read_change(source, record.key, record.value, record.headers, version, record.timestamp_ms)
             if isinstance(change, Ignore):
+                transaction.ignored += 1
+                return
+            if _only_repeats(change, transaction):
                 transaction.ignored += 1
                 return
             outgoing = self._event(source, change, record)
@@ -185,9 +218,14 @@ class Chunker:
         # The last good revision of a document stands where its last record stood.
         transaction.events.pop(change.doc_id, None)
         transaction.events[change.doc_id] = outgoing
+        if isinstance(change, Delete):
+            transaction.deleted.add(change.doc_id)
+        else:
+            transaction.deleted.discard(change.doc_id)
 
     def _event(self, source: Source, change: Upsert | Delete, record: Record) -> Outgoing:
         parts = self._parts
+        parts.chunks.refuse_hopeless(change)
         event = parts.cutter.event(source.name, change, parts.lineage.of(source.name))
         return parts.chunks.outgoing(event, parts.fingerprints[source.name], traceparent_of(record.headers))
 
@@ -200,10 +238,34 @@ class Chunker:
             metrics.dead_letter(_STAGE, poison.kind)
 
 
-def _first(polled: Polled) -> dict[Partition, int]:
-    first: dict[Partition, int] = {}
+def _only_repeats(change: Upsert | Delete, transaction: _Transaction) -> bool:
+    """A tombstone behind its delete: the delete says the same, and when and whose."""
+    return isinstance(change, Delete) and change.source_ts_ms is None and change.doc_id in transaction.deleted
+
+
+def _portions(polled: Polled) -> list[Polled]:
+    """A transaction has to end within its time-out, so what one carries is bounded in bytes; the ends come last."""
+    portions: list[Polled] = []
+    records: list[Record] = []
+    size = 0
     for record in polled.records:
-        first.setdefault(record.partition, record.offset)
+        length = len(record.value or b"")
+        if records and size + length > _PORTION_BYTES:
+            portions.append(Polled(tuple(records)))
+            records, size = [], 0
+        records.append(record)
+        size += length
+    return [*portions, Polled(tuple(records), polled.ends)]
+
+
+def _first(portions: Sequence[Polled]) -> dict[Partition, int]:
+    """Where to read again. An end is told once, so a partition of which only the end was told goes back to it."""
+    first: dict[Partition, int] = {}
+    for portion in portions:
+        for record in portion.records:
+            first.setdefault(record.partition, record.offset)
+        for partition, end in portion.ends.items():
+            first.setdefault(partition, end)
     return first
 
 

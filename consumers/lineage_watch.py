@@ -8,7 +8,15 @@ they go to is to be rebuilt anyway.
 from collections.abc import Callable, Mapping, Sequence
 
 from stream.errors import Fatal, Outage
-from stream.lineage import check_resumable, check_unchanged, from_metadata, lineage, to_metadata
+from stream.lineage import (
+    Followed,
+    check_mappings,
+    check_resumable,
+    check_unchanged,
+    from_metadata,
+    lineage,
+    to_metadata,
+)
 from stream.ports import Committed, Partition, TopicInfo, Topics
 
 
@@ -22,25 +30,34 @@ def current_lineages(topics: Topics, sources: Mapping[str, str], chunk_topic: st
 
 
 class LineageWatch:
-    """The lineages of one chunker's sources (CDC topic → source name), and their commit."""
+    """The lineages and header fingerprints of one chunker's sources (CDC topic → source name), and their commit."""
 
     def __init__(
-        self, topics: Topics, group: str, sources: Mapping[str, str], chunk_topic: str, interval_s: float = 1.0
+        self,
+        topics: Topics,
+        group: str,
+        sources: Mapping[str, str],
+        headers: Mapping[str, str],
+        chunk_topic: str,
+        interval_s: float = 1.0,
     ) -> None:
         self._topics = topics
         self._group = group
         self._sources = sources
+        self._headers = headers
         self._chunk_topic = chunk_topic
         self._place = Partition(chunk_topic, 0)
         self._interval_s = interval_s
         self._due = float("-inf")
-        self._known: dict[str, str] = {}
+        self._known = Followed()
         self._now: dict[str, str] = {}
+        self._starts: dict[Partition, Committed] = {}
 
     def start(self) -> None:
-        """Reads what the group committed before. Raises Fatal where a lineage changed since."""
+        """Reads what the group committed before. Raises Fatal where a lineage or a mapping changed since."""
         committed = self._topics.committed(self._group, [self._place])
         self._known = from_metadata(committed.get(self._place))
+        check_mappings(self._known.headers, self._headers)
         self.check()
 
     def check(self) -> None:
@@ -52,7 +69,7 @@ class LineageWatch:
                 f"Source {gone[0]!r}: its CDC topic or the chunk topic {self._chunk_topic} was deleted; raise "
                 "index.generation by one once the topics exist again."
             )
-        check_unchanged({**self._known, **self._now}, now)
+        check_unchanged({**self._known.lineages, **self._now}, now)
         self._now = now
 
     def check_when_due(self, monotonic_s: float) -> None:
@@ -69,19 +86,41 @@ class LineageWatch:
         """Raises Fatal where going on would skip history that is gone."""
         self.check()
         for topic, source in self._sources.items():
-            mine = {partition for partition in partitions if partition.topic == topic}
-            if source in self._known and any(partition not in committed for partition in mine):
-                lows = self._topics.low_watermarks(topic)
-                check_resumable(source, self._known, committed, {place: lows.get(place, 0) for place in mine})
+            mine = [partition for partition in partitions if partition.topic == topic]
+            if mine and source not in self._known.lineages:
+                # Another member may have begun in the meantime.
+                self.start()
+            if mine and (source not in self._known.lineages or any(place not in committed for place in mine)):
+                self._begin_or_resume(topic, source, mine, committed)
 
     def of(self, source: str) -> str:
         """The lineage that this source's events carry."""
         return self._now[source]
 
     def commit(self) -> Mapping[Partition, Committed]:
-        """What is committed beside the offsets, in the same transaction."""
-        lineages = {**self._known, **self._now}
-        return {self._place: Committed(0, to_metadata(lineages))} if lineages else {}
+        """What is committed beside the offsets, in the same transaction: the lineages, and for sources that nobody
+        consumed before, where each of their partitions begins. So a member that is killed, or joins, before it read
+        a partition's first record finds an offset there.
+        """
+        lineages = {**self._known.lineages, **self._now}
+        if not lineages:
+            return {}
+        followed = Followed(lineages, {**self._known.headers, **self._headers})
+        return {**self._starts, self._place: Committed(0, to_metadata(followed))}
+
+    def committed(self) -> None:
+        """The transaction of the last :meth:`commit` is done."""
+        self._known = Followed({**self._known.lineages, **self._now}, {**self._known.headers, **self._headers})
+        self._starts.clear()
+
+    def _begin_or_resume(
+        self, topic: str, source: str, mine: Sequence[Partition], committed: Mapping[Partition, Committed]
+    ) -> None:
+        lows = self._topics.low_watermarks(topic)
+        check_resumable(source, self._known.lineages, committed, {place: lows.get(place, 0) for place in mine})
+        if source not in self._known.lineages:
+            have = self._topics.committed(self._group, list(lows))
+            self._starts.update({place: Committed(low) for place, low in lows.items() if place not in have})
 
 
 def wait_for_topics(
@@ -91,15 +130,20 @@ def wait_for_topics(
     sleep: Callable[[float], bool],
     monotonic: Callable[[], float],
 ) -> Mapping[str, TopicInfo]:
-    """Topics that may be created a little later (Debezium creates late). Fatal, naming one, after the deadline."""
+    """Topics that may be created a little later (Debezium creates late). Fatal, naming one, after the deadline.
+
+    ``sleep`` returns True where the process was told to stop, and then the wait ends in Outage.
+    """
     give_up = monotonic() + deadline_s
     while True:
         found = topics.describe(names)
         missing = [name for name in names if name not in found]
         if not missing:
             return found
-        if monotonic() > give_up or sleep(0.2):
+        if monotonic() > give_up:
             raise Fatal(
                 f"The topic {missing[0]} does not exist after {deadline_s:g} s; create it, start the connector that "
                 "does, or correct its name in the configuration."
             )
+        if sleep(0.2):
+            raise Outage(f"The topic {missing[0]} does not exist yet.")

@@ -7,7 +7,7 @@ is created with both, and the alias is set if nobody searches yet. Where the ali
 start to embed a whole corpus beside the index that users search.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from schemas.identity import Fingerprint
@@ -44,22 +44,37 @@ def open_for_writing(
     lineage: Mapping[str, str],
     fields: Mapping[str, FieldType],
     encoder: Encoder,
+    *,
+    consumed: Callable[[], bool] = lambda: False,
 ) -> OpenCollection:
-    """Opens or creates it. Raises Fatal where this process must not write."""
+    """Opens or creates it. Raises Fatal where this process must not write.
+
+    ``consumed`` says whether the group has committed offsets: with them, a collection that is not there was lost, and
+    one made in its place would stay empty of all that was read before.
+    """
     name = collection_name(index_name, contract.fingerprint, generation)
     if name not in catalog.collections():
+        if consumed():
+            raise Fatal(
+                f"The collection {name} is gone, and its consumer group has read events into it already; put "
+                "its data back (index.url), or raise index.generation by one to build it anew."
+            )
         _refuse_another_contract(catalog, index_name, contract)
         _create(catalog, name, contract, lineage, fields, encoder)
+    # Whoever is refused leaves no trace: its sources and lineages join only once its encoder has passed.
+    found = from_json(catalog.metadata(name))
+    found.joined(contract, lineage)
+    probes.check(found.probes, encoder, name)
     record = _join(catalog, name, contract, lineage)
-    probes.check(record.probes, encoder, name)
     if index_name not in catalog.aliases():
         catalog.switch_alias(index_name, None, name)
     return OpenCollection(name, record, catalog.open(name))
 
 
 def _refuse_another_contract(catalog: IndexCatalog, index_name: str, contract: Contract) -> None:
+    """Another generation of this very contract may be built beside the one that is searched, whatever its state."""
     live = catalog.aliases().get(index_name)
-    if live is not None:
+    if live is not None and not live.startswith(collection_name(index_name, contract.fingerprint, 0)[:-1]):
         check_contract(contract, from_json(catalog.metadata(live)).contract)
 
 

@@ -108,7 +108,7 @@ class Pipeline:
         parts = self._parts
         while (batch := self._planned.get()) is not None:
             began = parts.clock.monotonic()
-            encoded, refused = encode_batch(parts.encoder, batch)
+            encoded, refused = self._patience.until_available("encoder", partial(encode_batch, parts.encoder, batch))
             missing = sum(len(item.planned.plan.missing) for item in encoded if isinstance(item.planned.plan, Plan))
             if missing:
                 tokens = sum(item.planned.revision.cost for item in encoded)

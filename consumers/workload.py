@@ -40,6 +40,7 @@ class _Held:
     progress: Progress
     committed: int
     in_flight: int = 0
+    leaving: bool = False
 
 
 class Workload:
@@ -103,6 +104,8 @@ class Workload:
         """Starts nothing more of these partitions and waits for what is in flight; False if it took too long."""
         with self._changed:
             self._forget_waiting(partitions)
+            for held in self._held_of(partitions):
+                held.leaving = True
             give_up = time.monotonic() + deadline_s
             while any(held.in_flight for held in self._held_of(partitions)) and not self._closed:
                 left = give_up - time.monotonic()
@@ -150,10 +153,12 @@ class Workload:
             self._changed.notify_all()
 
     def put_back(self, revision: Revision) -> None:
-        """To be planned again; dropped where its partition is gone."""
+        """To be planned again; dropped, and left open for its next owner, where its partition is gone or going."""
         with self._changed:
             self._leave_flight(revision)
-            if self._current(revision) is None:
+            held = self._current(revision)
+            if held is None or held.leaving:
+                self._open.pop((revision.record.partition, revision.assignment, revision.record.offset), None)
                 self._backlog.finish(revision.event.doc_id)
             else:
                 self._backlog.put_back(revision.event.doc_id, revision.cost, revision)

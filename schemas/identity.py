@@ -53,7 +53,9 @@ def chunk_ids(document: DocId, embedded_texts: Iterable[str]) -> list[ChunkId]:
     ids = []
     for text in embedded_texts:
         digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-        name = f"{document}\n{digest.hex()}\n{seen[digest]}"
+        # The digest's width is fixed and a document's id cannot begin like it, so no key, however it is written,
+        # gives a chunk the name of another document's chunk or of a document.
+        name = f"{digest.hex()}\n{seen[digest]}\n{document}"
         seen[digest] += 1
         ids.append(ChunkId(str(uuid.uuid5(NAMESPACE, name))))
     return ids

@@ -22,7 +22,7 @@ class Backlog(Generic[Item]):
     def __init__(self) -> None:
         self._waiting: dict[DocId, deque[tuple[int, int, Item]]] = {}
         self._ready: list[tuple[int, DocId]] = []
-        self._in_flight: set[DocId] = set()
+        self._in_flight: dict[DocId, int] = {}
         self._arrivals = 0
         self.cost = 0
 
@@ -48,30 +48,28 @@ class Backlog(Generic[Item]):
         batch: list[Item] = []
         spent = 0
         while self._ready:
-            _, document = self._ready[0]
+            arrival, document = self._ready[0]
             _, cost, item = self._waiting[document][0]
             if batch and spent + cost > budget:
                 break
             heapq.heappop(self._ready)
             self._waiting[document].popleft()
-            self._in_flight.add(document)
+            self._in_flight[document] = arrival
             self.cost -= cost
             spent += cost
             batch.append(item)
         return batch
 
     def put_back(self, document: DocId, cost: int, item: Item) -> None:
-        """A revision in flight has to be planned again: it stays first among its document's."""
-        self._in_flight.discard(document)
-        queue = self._waiting.setdefault(document, deque())
-        arrival = queue[0][0] - 1 if queue else self._arrivals
-        queue.appendleft((arrival, cost, item))
+        """A revision in flight has to be planned again: it has its old place, before all that arrived since."""
+        arrival = self._in_flight.pop(document)
+        self._waiting.setdefault(document, deque()).appendleft((arrival, cost, item))
         self.cost += cost
         heapq.heappush(self._ready, (arrival, document))
 
     def finish(self, document: DocId) -> None:
         """The revision in flight is done; the document's next one may start."""
-        self._in_flight.discard(document)
+        del self._in_flight[document]
         queue = self._waiting.get(document)
         if queue:
             heapq.heappush(self._ready, (queue[0][0], document))

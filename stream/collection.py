@@ -125,6 +125,6 @@ def check_encoding(encoding: EncodingContract, theirs: Contract) -> None:
 def _refusal(who: str, ours: Contract, theirs: Contract) -> str:
     return (
         f"{who} has contract {ours.fingerprint} and the collection {theirs.fingerprint}: their vectors cannot be "
-        "compared; use the model and settings that made the collection, or let another index.generation or "
-        f"index.name be built beside it:\n{side_by_side(ours, theirs)}"
+        "compared; use the model and settings that made the collection, or build another index (index.name) beside "
+        f"it:\n{side_by_side(ours, theirs)}"
     )

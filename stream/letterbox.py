@@ -17,11 +17,11 @@ from stream.ports import Outgoing, Partition, Record
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """The dead-letter topic, its size, and the largest original value (bytes) that it takes."""
+    """The dead-letter topic, its size, and how many bytes of an original it takes: key, headers and value."""
 
     topic: str
     partitions: int
-    max_value_bytes: int
+    max_bytes: int
 
     def letter(
         self, record: Record, stage: str, poison: Poison, version: Version | None = None, lineage: str | None = None
@@ -41,7 +41,12 @@ class Letterbox:
                 version=version,
                 lineage=lineage,
             ),
-            self.max_value_bytes,
+            max(0, self.max_bytes - _length(record)),
         )
         number = 0 if record.key is None else partition_for(record.key, self.partitions)
         return Outgoing(Partition(self.topic, number), letter.key, letter.value, letter.headers)
+
+
+def _length(record: Record) -> int:
+    """Of what is kept whatever its size: key and headers, in bytes."""
+    return len(record.key or b"") + sum(len(name.encode()) + len(value or b"") for name, value in record.headers)

@@ -8,6 +8,7 @@ A changed lineage is Fatal: the index has to be rebuilt as the next generation.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -20,17 +21,29 @@ def lineage(cdc: TopicInfo, chunks: TopicInfo) -> str:
     return f"{cdc.id}/{cdc.partitions}+{chunks.id}/{chunks.partitions}"
 
 
-def to_metadata(lineages: Mapping[str, str]) -> str:
-    """Source → lineage, as it stands beside a committed offset."""
-    return orjson.dumps({"lineage": dict(lineages)}, option=orjson.OPT_SORT_KEYS).decode()
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a chunker group follows: source → lineage of its versions, source → header fingerprint of its events."""
+
+    lineages: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def from_metadata(committed: Committed | None) -> dict[str, str]:
+def to_metadata(followed: Followed) -> str:
+    """As it stands beside a committed offset."""
+    told = {"lineage": dict(followed.lineages), "headers": dict(followed.headers)}
+    return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def from_metadata(committed: Committed | None) -> Followed:
     """The reverse; empty where nothing was committed."""
     if committed is None or not committed.metadata:
-        return {}
+        return Followed()
     try:
-        return {str(source): str(value) for source, value in orjson.loads(committed.metadata)["lineage"].items()}
+        told = orjson.loads(committed.metadata)
+        return Followed(
+            *({str(source): str(value) for source, value in told[part].items()} for part in ("lineage", "headers"))
+        )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise Fatal(
             "The consumer group's metadata on the chunk topic was not written by embedstream: another program uses "
@@ -51,17 +64,39 @@ def check_unchanged(before: Mapping[str, str], now: Mapping[str, str]) -> None:
             )
 
 
+def check_mappings(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Raises Fatal where a source known before has another header fingerprint now.
+
+    The group is named after the chunking that all sources share, so it would go on behind its offsets and publish
+    revisions that the collection does not accept; they would be missing after the mapping was put back.
+    """
+    for source, value in now.items():
+        if before.get(source, value) != value:
+            raise Fatal(
+                f"Source {source!r}: its text mapping (title, text) changed since this group began to read it (its "
+                f"fingerprint was {before[source]}, is {value}); put it back, or raise index.generation by one to "
+                "build the index anew under the new mapping."
+            )
+
+
 def check_resumable(
     source: str,
     known: Mapping[str, str],
     committed: Mapping[Partition, Committed],
     low_watermarks: Mapping[Partition, int],
 ) -> None:
-    """Raises Fatal where going on would skip history: this source was consumed before, some partition has no offset
-    any more, and that partition's first records are gone. With its history complete, a replay from the start ends at
-    the newest revision of every document and is safe.
+    """Raises Fatal where going on would skip history.
+
+    A source that was never consumed begins at its earliest records. One that was, and of which some partition has no
+    offset any more, goes on only if that partition's history is complete: a replay from the start then ends at the
+    newest revision of every document. Offsets without a lineage tell that the chunk topic was deleted.
     """
     if source not in known:
+        if any(place in committed for place in low_watermarks):
+            raise Fatal(
+                f"Source {source!r} was consumed before, but its lineage is gone: the chunk topic was deleted; raise "
+                "index.generation by one and start again."
+            )
         return
     for partition, low in low_watermarks.items():
         if partition not in committed and low > 0:

@@ -160,8 +160,8 @@ class TopicInfo:
 class Topics(Protocol):
     """What an administrator sees of the bus."""
 
-    def describe(self, names: Sequence[str]) -> Mapping[str, TopicInfo]:
-        """Topics that do not exist are left out."""
+    def describe(self, names: Sequence[str], *, settings: bool = False) -> Mapping[str, TopicInfo]:
+        """Topics that do not exist are left out. ``config`` is filled only where ``settings`` is asked for."""
 
     def create(self, name: str, partitions: int, replication: int, config: Mapping[str, str]) -> None:
         """Nothing happens where it exists."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from schemas import chunk_codec
 from schemas.chunk_event import Chunk, ChunkEvent, EventHeaders
-from schemas.identity import Fingerprint, chunk_ids
+from schemas.identity import DocId, Fingerprint, chunk_ids
 from schemas.malformed import Malformed
 from stream.change import Delete, Upsert
 from stream.chunking import cut
@@ -17,6 +17,11 @@ from stream.errors import Poison
 from stream.partitioning import partition_for
 from stream.ports import Outgoing, Partition, Tokenizer
 from stream.text import embedded_text, fit_title, normalize
+
+_WHITE = tuple(sign for sign in map(chr, range(0x3001)) if sign.isspace())
+"""Beyond them no character is white space."""
+_WIDEST = 4
+"""Bytes of one character in UTF-8, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,19 @@ class ChunkTopic:
     partitions: int
     max_event_bytes: int
 
+    def refuse_hopeless(self, change: Upsert | Delete) -> None:
+        """Raises Poison for a text that makes no event small enough, however it is cut; asked before it is.
+
+        Every character that is not white space lies in some passage, so an event is larger than all of them. Cutting
+        50 MB takes minutes, in which the group would go on without this member, and the record would come again.
+        """
+        if isinstance(change, Delete) or len(change.text) * _WIDEST <= self.max_event_bytes:
+            return
+        blank = sum(change.text.count(sign) * len(sign.encode()) for sign in _WHITE)
+        least = len(change.text.encode()) - blank
+        if least > self.max_event_bytes:
+            raise self._oversized(change.doc_id, f"has a text of {least} bytes")
+
     def outgoing(self, event: ChunkEvent, chunking: Fingerprint, traceparent: str | None) -> Outgoing:
         """The record of an event. Raises Poison where the event cannot be said or is too large."""
         try:
@@ -76,11 +94,7 @@ class ChunkTopic:
         except Malformed as error:
             raise Poison(error.kind, str(error)) from error
         if len(value) > self.max_event_bytes:
-            raise Poison(
-                "oversized",
-                f"Document {event.doc_id} makes an event of {len(value)} bytes, above chunks.max_event_bytes "
-                f"({self.max_event_bytes}); split the document at its source, or raise the limit.",
-            )
+            raise self._oversized(event.doc_id, f"makes an event of {len(value)} bytes")
         headers = chunk_codec.encode_headers(
             EventHeaders(chunking, event.version, event.lineage, event.source_ts_ms, traceparent)
         )
@@ -89,4 +103,11 @@ class ChunkTopic:
             chunk_codec.encode_key(event.doc_id, chunking),
             value,
             headers,
+        )
+
+    def _oversized(self, document: DocId, what: str) -> Poison:
+        return Poison(
+            "oversized",
+            f"Document {document} {what}, above chunks.max_event_bytes ({self.max_event_bytes}); split the document "
+            "at its source, or raise the limit.",
         )

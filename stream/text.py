@@ -4,8 +4,8 @@
 tokenizer wants to fold, it folds itself. ``title-blank-passage`` embeds the passage alone, or the title, a blank line
 and the passage.
 
-A title shares the encoder's window with every passage of its document, so it is cut once, before, to its own limit.
-Law: nothing is truncated silently; what ``fit_title`` gives is what is stored, embedded and shown.
+A title shares the encoder's window with every passage of its document, so what is embedded of it is cut once, to a
+limit of its own. The whole title is stored and shown. Law: nothing is truncated by the encoder, silently.
 """
 
 import re

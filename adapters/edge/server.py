@@ -24,6 +24,8 @@ from stream.errors import Fatal
 from stream.points import DenseVector, Point
 from stream.ports import Condition, FieldType, IndexCatalog, VectorIndex, VectorSpec
 
+_LAST_ANSWER_S = 5.0
+
 
 class ServedIndex(VectorIndex, Protocol):
     """What a client needs beside the port: its pages, and the spec by which it checks what it sends."""
@@ -73,7 +75,12 @@ class SocketServer:
         for connection, thread in connections.items():
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RD)
-            thread.join()
+            thread.join(_LAST_ANSWER_S)
+            if thread.is_alive():
+                # It stopped reading in the middle of an answer, and nothing would ever make room for the rest.
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                thread.join()
 
     def _accept(self) -> None:
         ready = select.poll()

@@ -90,9 +90,9 @@ class KafkaConsumer:
             tuple(record for record in self._records if record.partition in mine),
             {partition: end for partition, end in self._ends.items() if partition in mine},
         )
-        self._records, self._ends = [], {}
         if not polled.records:
             self._witness.raise_heard()
+        self._records, self._ends = [], {}
         return polled
 
     def pause(self, partitions: Sequence[Partition]) -> None:

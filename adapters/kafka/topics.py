@@ -49,10 +49,10 @@ class KafkaTopics:
         self._step = step
         self._client: AdminClient = self._witness.open(AdminClient)
 
-    def describe(self, names: Sequence[str]) -> Mapping[str, TopicInfo]:
-        """See the port. ``config`` holds every setting of the topic, defaults included."""
+    def describe(self, names: Sequence[str], *, settings: bool = False) -> Mapping[str, TopicInfo]:
+        """See the port. ``config`` then holds every setting of the topic, defaults included."""
         found = self._descriptions(names)
-        configs = self._configs(list(found))
+        configs = self._configs(list(found)) if settings else {}
         return {
             name: TopicInfo(str(topic.topic_id), len(topic.partitions), configs.get(name, {}))
             for name, topic in found.items()

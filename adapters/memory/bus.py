@@ -8,6 +8,7 @@ crash, which leaves an open transaction open and a member in its group.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from adapters.memory.broker import Expired, MemoryBroker
 from adapters.memory.consumer import MemoryConsumer
@@ -120,10 +121,12 @@ class MemoryTopics:
         self._broker = broker
         self._step = step
 
-    def describe(self, names: Sequence[str]) -> Mapping[str, TopicInfo]:
-        """See the port. ``config`` is what the topic was created with."""
+    def describe(self, names: Sequence[str], *, settings: bool = False) -> Mapping[str, TopicInfo]:
+        """See the port. ``config`` then is what the topic was created with."""
         found = {name: self._broker.topic(name) for name in names}
-        return {name: info for name, info in found.items() if info is not None}
+        return {
+            name: info if settings else replace(info, config={}) for name, info in found.items() if info is not None
+        }
 
     def create(self, name: str, partitions: int, replication: int, config: Mapping[str, str]) -> None:
         """See the port. Nothing is replicated."""

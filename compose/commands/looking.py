@@ -27,12 +27,16 @@ class LiveCollection:
     index: VectorIndex
 
 
+class NoIndexYet(Fatal):
+    """Nobody has made the index so far."""
+
+
 @contextmanager
 def live_collection(deployment: Deployment) -> Iterator[LiveCollection]:
     """Opened through its owner, or by this process for the length of the block. Raises Fatal where there is none."""
     folder = deployment.settings.index.folder
     if not folder.exists():
-        raise Fatal(f"There is no index in {folder} yet; `embedstream run all` makes it.")
+        raise NoIndexYet(f"There is no index in {folder} yet; `embedstream run all` makes it.")
     catalog = deployment.catalog(serve=False)
     try:
         yield _live(catalog, deployment.settings.index.name)
@@ -43,7 +47,7 @@ def live_collection(deployment: Deployment) -> Iterator[LiveCollection]:
 def _live(catalog: IndexCatalog, alias: str) -> LiveCollection:
     name = catalog.aliases().get(alias)
     if name is None:
-        raise Fatal(f"The index {alias} does not exist yet; an embedder makes it (`embedstream run embedder`).")
+        raise NoIndexYet(f"The index {alias} does not exist yet; an embedder makes it (`embedstream run embedder`).")
     return LiveCollection(name, from_json(catalog.metadata(name)), catalog.open(name))
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from compose.commands.looking import live_collection
+from compose.commands.looking import NoIndexYet, live_collection
 from compose.deployment import Deployment
 from compose.native.stack import Server
 from consumers.lag import Lag, lag_of
 from schemas.chunk_event import Json
-from stream.errors import Fatal
 from stream.points import State
 
 
@@ -54,7 +53,7 @@ def status_of(deployment: Deployment) -> Status:
     try:
         with live_collection(deployment) as live:
             name, points = live.name, live.index.count(State.LIVE.value)
-    except Fatal:
+    except NoIndexYet:
         name, points = None, None
     return Status(
         chunker=_total(behind.values()),

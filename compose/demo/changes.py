@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from compose.demo.corpus import Document
+from compose.demo.edits import Edit
 from compose.demo.expectation import Cut, document_id
 from compose.demo.report import Deleted, Edited, Moved
 from compose.demo.table import Table
@@ -21,23 +22,29 @@ from stream.points import State
 
 _LOOK_EVERY_S = 0.002
 _GIVE_UP_S = 60.0
-_HITS = 5
+_HITS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A new text for a row. ``fresh`` are the chunks it makes; asking ``question`` finds the first of them."""
+    """A new text for a row. ``fresh`` are the chunks it makes, and ``wanted`` is the one that has the new words.
+
+    It is asked for by its new ``sentence``, or, where others are nearer to that, by its own ``passage``.
+    """
 
     row: str
     body: str
     fresh: tuple[ChunkId, ...]
-    question: str
+    wanted: ChunkId
+    sentence: str
+    passage: str
 
 
-def update_of(row: str, body: str, before: Cut, after: Cut) -> Update:
-    """The update that makes ``after`` of ``before``, two texts that differ."""
+def update_of(row: str, edit: Edit, before: Cut, after: Cut) -> Update:
+    """The update that makes ``after`` of ``before``; their texts differ by ``edit``."""
     fresh = tuple(chunk for chunk in after.chunks if chunk not in before.chunks)
-    return Update(row, body, fresh, after.embedded(fresh[0]))
+    wanted = next((chunk for chunk in fresh if edit.new in after.chunks[chunk].text), fresh[0])
+    return Update(row, edit.text, fresh, wanted, edit.new, after.embedded(wanted))
 
 
 def searchable(view: View, updates: Sequence[Update]) -> Collection[Update]:
@@ -47,11 +54,11 @@ def searchable(view: View, updates: Sequence[Update]) -> Collection[Update]:
         update
         for update in updates
         if all(chunk in live for chunk in update.fresh)
-        and any(hit["id"] == update.fresh[0] for hit in view.search(update.question, _HITS))
+        and (_finds(view, update.sentence, update.wanted) or _finds(view, update.passage, update.wanted))
     ]
 
 
-def edit(view: View, table: Table, update: Update) -> Edited:
+def change_text(view: View, table: Table, update: Update) -> Edited:
     """Writes the new text."""
     before = view.figures()
     committed = table.write_body(update.row, update.body)
@@ -71,7 +78,7 @@ def move(view: View, table: Table, row: Document, cut: Cut, section: str) -> tup
         now = view.live(cut.chunks)
         if any(now[chunk] <= versions[chunk] for chunk in cut.chunks):
             return False
-        return any(hit["id"] == first for hit in view.search(cut.embedded(first), _HITS, section=section))
+        return _finds(view, cut.embedded(first), first, section=section)
 
     ms = _until(moved, committed)
     counted = _settled(view, before)
@@ -90,6 +97,10 @@ def delete(view: View, table: Table, row: Document, cut: Cut) -> Deleted:
         return all(hit["doc_id"] != document for hit in view.search(question, _HITS))
 
     return Deleted(_until(gone, committed))
+
+
+def _finds(view: View, question: str, chunk: ChunkId, **conditions: str) -> bool:
+    return any(hit["id"] == chunk for hit in view.search(question, _HITS, **conditions))
 
 
 def _any_live(states: Iterable[State]) -> bool:

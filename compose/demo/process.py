@@ -85,7 +85,16 @@ class StreamProcess:
 
     def await_ready(self) -> None:
         """Returns once chunker, embedder and query service run. Raises Fatal with the end of the log otherwise."""
-        self.child.await_ready(self._is_ready, _READY_S)
+        with httpx.Client(timeout=5, trust_env=False) as client:
+
+            def is_ready() -> bool:
+                try:
+                    pages = [client.get(f"{address}/readyz") for address in (self.telemetry, self.query)]
+                except httpx.HTTPError:
+                    return False
+                return all(page.status_code == 200 for page in pages)
+
+            self.child.await_ready(is_ready, _READY_S)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -94,15 +103,6 @@ class StreamProcess:
     def stop(self) -> None:
         """SIGTERM: it drains and commits."""
         self.child.stop()
-
-    def _is_ready(self) -> bool:
-        try:
-            return all(
-                httpx.get(f"{address}/readyz", timeout=5, trust_env=False).status_code == 200
-                for address in (self.telemetry, self.query)
-            )
-        except httpx.HTTPError:
-            return False
 
 
 def _environment() -> dict[str, str]:

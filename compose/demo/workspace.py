@@ -10,6 +10,8 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,11 +81,27 @@ def held(folder: Path) -> Iterator[Workspace]:
         workspace.prepare()
         yield workspace
     finally:
-        workspace.clear()
-        (folder / LOCK_FILE).unlink(missing_ok=True)
-        os.close(lock)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        with _undisturbed():
+            workspace.clear()
+            (folder / LOCK_FILE).unlink(missing_ok=True)
+            os.close(lock)
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C does not leave half of it running."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ends}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _locked(folder: Path) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from stream_process import Stream
+from deployed_stream import Stream
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import time
 
 import pytest
 from cdc_events import envelope, expected, found, row, sentences
-from stream_process import Stream, wait_for
+from deployed_stream import Stream
+from stream_process import wait_for
 
 from schemas.identity import document_point_id
 
@@ -115,7 +116,7 @@ def test_a_deleted_document_is_gone_and_comes_back_when_it_is_inserted_again(row
     assert all(point["version"] > mark[1]["version"] for point in rows.points().values())
 
 
-@pytest.mark.parametrize("changed", [{"section": "moved"}, {"pages": 7}, {"unmapped": 1}], ids=lambda row: min(row))
+@pytest.mark.parametrize("changed", [{"section": "moved"}, {"pages": 7}, {"unmapped": 1}], ids=min)
 def test_a_change_of_payload_alone_embeds_nothing(rows, changed):
     first = row(rows.id, sentences(6, rows.id), "A title", "here")
     rows.write("c", first)
@@ -174,9 +175,7 @@ def test_the_index_is_what_the_core_makes_of_the_topic(rows):
         if number % 3 == 0:
             rows.stream.put(key, envelope("d"))
     rows.stream.drained()
-    assert found(rows.stream.points(None)) == expected(
-        rows.stream.deployment(), rows.stream.records(rows.stream.cdc)
-    )
+    assert found(rows.stream.points(None)) == expected(rows.stream.deployment(), rows.stream.records(rows.stream.cdc))
 
 
 def test_after_a_drain_status_says_that_nothing_is_behind(rows):
@@ -192,7 +191,7 @@ def test_after_a_drain_status_says_that_nothing_is_behind(rows):
 
 
 def test_the_chunk_topic_is_compacted_and_takes_large_events(rows):
-    info = rows.stream.deployment().topics().describe([rows.stream.chunks])[rows.stream.chunks]
+    info = rows.stream.deployment().topics().describe([rows.stream.chunks], settings=True)[rows.stream.chunks]
     assert info.partitions == 3
     wanted = {
         "cleanup.policy": "compact",

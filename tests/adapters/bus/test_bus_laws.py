@@ -290,7 +290,7 @@ def test_writing_to_a_topic_or_partition_that_does_not_exist_is_fatal(world):
 def test_topics_are_described_with_ids_partitions_and_settings(world):
     topics, name = world.bus().topics(), world.topic(partitions=3, config={"cleanup.policy": "compact"})
     missing = world.name("missing")
-    described = topics.describe([name, missing])
+    described = topics.describe([name, missing], settings=True)
     assert set(described) == {name}
     assert described[name].partitions == 3
     assert described[name].config["cleanup.policy"] == "compact"
