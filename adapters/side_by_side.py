@@ -25,12 +25,12 @@ class SideBySide:
     """A :class:`ForwardPass` over ``inner``, ``threads`` parts of a micro-batch at once, a thread each."""
 
     def __init__(self, inner: TokenPass, threads: int) -> None:
-        self._inner = inner
+        self.inner = inner
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "encoder", initializer=torch.set_num_threads, initargs=(1,))
 
     def prepare(self, kind: TextKind, texts: Sequence[str]) -> Prepared:
-        return _Divided(self, self._inner.prepare(kind, texts))
+        return _Divided(self, self.inner.prepare(kind, texts))
 
     def run(self, prepared: Prepared, indices: Sequence[int]) -> NDArray[np.float32]:
         """Neighbours have like lengths and go to different threads, which so get like shares."""

@@ -9,7 +9,7 @@ Dots may be written as tables (``bootstrap.servers = …`` without quotes is TOM
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -87,10 +87,6 @@ class KafkaSettings(Section):
     def _without_secrets(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         del serialize
         return {"group_prefix": self.group_prefix, **masked(self.properties)}
-
-    def with_properties(self, changed: Mapping[str, str]) -> Self:
-        """A copy with other properties, for a stack that knows its own addresses."""
-        return self.model_copy(update={"properties": {**self.properties, **changed}})
 
 
 def _check(properties: Mapping[str, str]) -> None:

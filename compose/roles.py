@@ -169,7 +169,6 @@ def run_embedder(
                 index=collection.index,
                 producer=producer,
                 letterbox=letterbox,
-                patience=patience,
                 metrics=metrics,
                 clock=SystemClock(),
                 backlog_tokens=settings.embedder.backlog_tokens,

@@ -24,7 +24,7 @@ from schemas.chunk_codec import traceparent_of
 from schemas.identity import Fingerprint, Version
 from stream.change import Delete, Ignore, Upsert, read_change
 from stream.errors import Fatal, Outage, Poison
-from stream.letterbox import Letterbox
+from stream.letterbox import Letterbox, undeliverable
 from stream.ports import Clock, Committed, Consumer, Outgoing, Partition, Polled, Record, TransactionalProducer
 from stream.revision import ChunkTopic, Cutter
 from stream.source import Source
@@ -158,11 +158,7 @@ class Chunker:
             parts.metrics.transaction("aborted", parts.clock.monotonic() - began)
             raise
         except Poison as poison:
-            # Sizes were checked against the topics' limits, so it is not the record that is wrong.
-            raise Fatal(
-                f"{poison} A topic refuses a chunk event or a dead letter; raise the topic's max.message.bytes and "
-                "kafka.message.max.bytes, or lower chunks.max_event_bytes."
-            ) from poison
+            raise undeliverable(poison) from poison
         parts.lineage.committed()
         self._committed_at = parts.clock.monotonic()
         self._positions.update(transaction.offsets)

@@ -10,18 +10,18 @@ and lets go. Lost partitions are dropped as they are and nothing is committed.
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from adapters.metrics import Metrics
 from consumers.pipeline import Pipeline
-from consumers.retries import Patience
 from consumers.workload import Workload
 from stream.errors import Outage, Poison
 from stream.intake import Admission, Erased, Mismatched, OtherLineage, Work
-from stream.letterbox import Letterbox
-from stream.ports import Clock, Committed, Consumer, Partition, Polled, Producer, Record, VectorIndex
+from stream.letterbox import Letterbox, undeliverable
+from stream.ports import Clock, Committed, Consumer, Outgoing, Partition, Polled, Producer, Record, VectorIndex
 
 _LOG = logging.getLogger("embedstream.embedder")
 _STAGE = "embedder"
@@ -43,7 +43,6 @@ class EmbedderParts:
     index: VectorIndex
     producer: Producer
     letterbox: Letterbox
-    patience: Patience
     metrics: Metrics
     clock: Clock
     backlog_tokens: int
@@ -51,6 +50,16 @@ class EmbedderParts:
     drain_deadline_s: float
     every_while: Callable[[], None] = lambda: None
     """Called once a flush interval, for what is looked at now and then (lag, lineage)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsent:
+    """A dead letter that nobody has acknowledged, and the assignment under which its record was read."""
+
+    record: Record
+    poison: Poison
+    letter: Outgoing
+    assignment: int
 
 
 class Embedder:
@@ -61,6 +70,7 @@ class Embedder:
         self._workload = workload
         self._consumer: Consumer | None = None
         self._paused: set[Partition] = set()
+        self._unsent: deque[_Unsent] = deque()
         self._commit_due = float("-inf")
 
     # --- assignment ---
@@ -88,6 +98,8 @@ class Embedder:
         self._forget(partitions)
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
+        leaving = set(partitions)
+        self._unsent = deque(unsent for unsent in self._unsent if unsent.record.partition not in leaving)
         self._workload.release(partitions)
         self._paused.difference_update(partitions)
 
@@ -123,6 +135,7 @@ class Embedder:
         """One poll, and a commit if one is due. Raises Outage; what was polled by then is taken."""
         polled = self._bound().poll(max_records, timeout_s)
         self._take(polled)
+        self._send_letters()
         self._press_back()
         now = self._parts.clock.monotonic()
         if now >= self._commit_due:
@@ -136,8 +149,8 @@ class Embedder:
             try:
                 intake = self._parts.admission.of(record)
             except Poison as poison:
-                self._dead_letter(record, poison)
-                self._workload.arrive(record, None)
+                letter = self._parts.letterbox.letter(record, _STAGE, poison)
+                self._unsent.append(_Unsent(record, poison, letter, self._workload.hold(record)))
                 continue
             match intake:
                 case Work(event):
@@ -152,20 +165,32 @@ class Embedder:
             self._workload.arrive(record, None)
         self._workload.reach(polled.ends)
 
-    def _dead_letter(self, record: Record, poison: Poison) -> None:
+    def _send_letters(self) -> None:
+        """One try a turn, so that polling goes on while nobody takes them: their offsets stay open, and nothing more
+        is read.
+        """
         parts = self._parts
-        letter = parts.letterbox.letter(record, _STAGE, poison)
-        parts.patience.until_available("dead letters", lambda: parts.producer.send([letter]))
-        parts.metrics.dead_letter(_STAGE, poison.kind)
-        parts.metrics.events("poison")
-        _LOG.warning(
-            "Dead letter of %s [%s] @%d: %s", record.partition.topic, record.partition.number, record.offset, poison
-        )
+        while self._unsent:
+            unsent = self._unsent[0]
+            try:
+                parts.producer.send([unsent.letter])
+            except Outage as outage:
+                parts.metrics.outage("dead letters")
+                _LOG.warning("A dead letter waits: %s", outage)
+                return
+            except Poison as poison:
+                raise undeliverable(poison) from poison
+            self._unsent.popleft()
+            self._workload.let_go(unsent.record, unsent.assignment)
+            parts.metrics.dead_letter(_STAGE, unsent.poison.kind)
+            parts.metrics.events("poison")
+            place, offset = unsent.record.partition, unsent.record.offset
+            _LOG.warning("Dead letter of %s [%s] @%d: %s", place.topic, place.number, offset, unsent.poison)
 
     def _press_back(self) -> None:
         waiting = self._workload.waiting_tokens
         self._parts.metrics.backlog(waiting)
-        if waiting > self._parts.backlog_tokens:
+        if self._unsent or waiting > self._parts.backlog_tokens:
             running = [place for place in self._workload.partitions() if place not in self._paused]
             if running:
                 self._bound().pause(running)

@@ -28,7 +28,8 @@ from consumers.stages import (
 )
 from consumers.workload import Revision, Workload
 from stream.delta import Plan
-from stream.letterbox import Letterbox
+from stream.errors import Poison
+from stream.letterbox import Letterbox, undeliverable
 from stream.ports import Clock, Producer, VectorIndex
 
 Item = TypeVar("Item")
@@ -144,7 +145,10 @@ class Pipeline:
         for item in refused:
             event = item.revision.event
             letter = parts.letterbox.letter(item.revision.record, _STAGE, item.poison, event.version, event.lineage)
-            self._patience.until_available("dead letters", partial(parts.producer.send, [letter]))
+            try:
+                self._patience.until_available("dead letters", partial(parts.producer.send, [letter]))
+            except Poison as poison:
+                raise undeliverable(poison) from poison
             _LOG.warning("Dead letter of %s at version %d: %s", event.doc_id, event.version, item.poison)
             parts.metrics.dead_letter(_STAGE, item.poison.kind)
             parts.metrics.events("poison")

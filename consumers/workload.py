@@ -64,8 +64,24 @@ class Workload:
                 start = committed[partition].offset if partition in committed else 0
                 self._held[partition] = _Held(self._assignments, Progress(start), start)
 
+    def hold(self, record: Record) -> int:
+        """A record was read that is no revision and not done: its dead letter is not acknowledged. Returns the number
+        of its partition's assignment, for :meth:`let_go`.
+        """
+        with self._changed:
+            held = self._held[record.partition]
+            held.progress.take(record.offset)
+            return held.number
+
+    def let_go(self, record: Record, assignment: int) -> None:
+        """A record that was held is done."""
+        with self._changed:
+            held = self._held.get(record.partition)
+            if held is not None and held.number == assignment:
+                held.progress.finish(record.offset)
+
     def arrive(self, record: Record, event: ChunkEvent | None) -> None:
-        """A record was read; None says that it is done already (dropped, or its dead letter is acknowledged)."""
+        """A record was read; None says that it is done already (it was dropped)."""
         with self._changed:
             held = self._held[record.partition]
             held.progress.take(record.offset)

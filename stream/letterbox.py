@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from schemas import dead_letter
 from schemas.dead_letter import DeadLetter
 from schemas.identity import Version
-from stream.errors import Poison
+from stream.errors import Fatal, Poison
 from stream.partitioning import partition_for
 from stream.ports import Outgoing, Partition, Record
 
@@ -45,6 +45,16 @@ class Letterbox:
         )
         number = 0 if record.key is None else partition_for(record.key, self.partitions)
         return Outgoing(Partition(self.topic, number), letter.key, letter.value, letter.headers)
+
+
+def undeliverable(poison: Poison) -> Fatal:
+    """What it means that a topic refuses a chunk event or a dead letter for good: sizes were checked against its
+    limits before, so it is not the record that is wrong, and giving it up would lose it.
+    """
+    return Fatal(
+        f"{poison} A topic refuses a chunk event or a dead letter; raise the topic's max.message.bytes and "
+        "kafka.message.max.bytes, or lower chunks.max_event_bytes."
+    )
 
 
 def _length(record: Record) -> int:

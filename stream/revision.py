@@ -14,7 +14,7 @@ from stream.change import Delete, Upsert
 from stream.chunking import cut
 from stream.contract import ChunkingContract
 from stream.errors import Poison
-from stream.partitioning import partition_for
+from stream.partitioning import partition_of
 from stream.ports import Outgoing, Partition, Tokenizer
 from stream.text import embedded_text, fit_title, normalize
 
@@ -99,7 +99,7 @@ class ChunkTopic:
             EventHeaders(chunking, event.version, event.lineage, event.source_ts_ms, traceparent)
         )
         return Outgoing(
-            Partition(self.name, partition_for(event.doc_id.encode(), self.partitions)),
+            Partition(self.name, partition_of(event.doc_id, self.partitions)),
             chunk_codec.encode_key(event.doc_id, chunking),
             value,
             headers,

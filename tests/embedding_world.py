@@ -14,7 +14,6 @@ from adapters.memory.table import PointTable
 from adapters.metrics import Metrics
 from consumers.embedder import Embedder, EmbedderParts
 from consumers.pipeline import Pipeline, PipelineParts
-from consumers.retries import Patience
 from consumers.stages import ShrinkingEncoder
 from consumers.workload import Revision, Workload
 from schemas import dead_letter
@@ -164,7 +163,6 @@ class Loop:
             EmbedderParts(
                 admission=ADMISSION,
                 producer=self.producer,
-                patience=Patience(self.stopping, self.metrics),
                 **shared,
                 **given,
             ),

@@ -13,7 +13,7 @@ from schemas.malformed import Malformed
 from stream.change import Change, Ignore, read_change
 from stream.collection import CollectionRecord, from_json
 from stream.errors import Fatal, Misuse, Poison
-from stream.partitioning import partition_for
+from stream.partitioning import partition_of
 from stream.ports import IndexCatalog, Partition, Topics, VectorIndex
 from stream.source import Source
 
@@ -94,7 +94,7 @@ def last_event(deployment: Deployment, topics: Topics, document: DocId) -> Chunk
     if info is None:
         return None
     newest: ChunkEvent | None = None
-    place = Partition(topic, partition_for(document.encode(), info.partitions))
+    place = Partition(topic, partition_of(document, info.partitions))
     for record in read_partitions(deployment.settings.kafka.properties, [place]):
         if record.value is None:
             continue

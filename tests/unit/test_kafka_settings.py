@@ -98,12 +98,6 @@ def test_and_these_do_not(key):
     assert not is_secret(key)
 
 
-def test_a_stack_that_knows_its_addresses_gives_them():
-    kafka = KafkaSettings.model_validate(BROKER)
-    assert kafka.with_properties({"bootstrap.servers": "c:1"}).bootstrap_servers == "c:1"
-    assert kafka.bootstrap_servers == "b:9092"
-
-
 def test_dots_are_underscores_in_the_environment():
     assert property_name("SASL_PASSWORD") == "sasl.password"
     assert property_name("GROUP_PREFIX") == "group_prefix"
