@@ -146,14 +146,15 @@ class Stream:
 
     def drained(self, deadline_s: float = PATIENCE_S) -> None:
         """Waits until every record is chunked and every chunk event is in the index."""
-        deployment = self.deployment()
+        deployment, seen = self.deployment(), []
 
         def lags() -> bool:
             now = status_of(deployment)
-            return (now.chunker, now.embedder) == (0, 0)
+            seen[:] = now.chunker, now.embedder
+            return seen == [0, 0]
 
         self.flush()
-        wait_for(lags, "both lags to be 0", deadline_s, 0.1)
+        wait_for(lags, "both lags to be 0", deadline_s, 0.1, seen)
 
     def points(self, state: str | None = "live") -> dict[str, Payload]:
         with live_collection(self.deployment()) as live:

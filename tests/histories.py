@@ -9,15 +9,13 @@ at the end the owner drains, the stalled writers write the last of theirs, and t
 how the checker is checked.
 """
 
-import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from numpy.typing import NDArray
+from stored_state import live_payloads, live_points, newest_version, singles, unit_vector
 from stream_world import delete, revision
 
 from adapters.memory.index import MemoryIndex
@@ -25,8 +23,7 @@ from adapters.memory.table import PointTable
 from schemas.chunk_event import ChunkEvent
 from schemas.identity import ChunkId, DocId, Version, document_point_id
 from stream.delta import Plan, Stale, plan_revision
-from stream.payload import live_payload
-from stream.points import DenseVector, Payload, State, Touch, Write
+from stream.points import DenseVector, Payload, State, Write
 from stream.ports import VectorSpec
 
 COLLECTION = "docs__x__g1"
@@ -40,13 +37,6 @@ places = st.integers(0, 7)
 
 class Violation(AssertionError):
     """A law is broken; the sentence begins with its name."""
-
-
-@cache
-def unit_vector(point: ChunkId) -> NDArray[np.float32]:
-    """Any function of what is embedded will do: an id stands for its text."""
-    values = np.frombuffer(uuid.UUID(point).bytes[:4], np.uint8).astype(np.float32) + 1
-    return values / np.linalg.norm(values)
 
 
 def apply_write(index: MemoryIndex, write: Write) -> None:
@@ -68,10 +58,13 @@ class Protocol:
 
 @dataclass
 class Entry:
-    """A record of the log. A poisonous one becomes a dead letter whoever reads it."""
+    """A record of the log. A poisonous one becomes a dead letter whoever reads it; one that is published again has a
+    key of its own.
+    """
 
     event: ChunkEvent
     poison: bool = False
+    again: bool = False
 
 
 @dataclass
@@ -80,15 +73,6 @@ class Work:
 
     event: ChunkEvent
     writes: list[Write]
-
-
-def singles(writes: Sequence[Write]) -> list[Write]:
-    """An engine may stop within a touch of many ids: each of them is a write of its own here."""
-    return [
-        single
-        for write in writes
-        for single in ([replace(write, ids=(one,)) for one in write.ids] if isinstance(write, Touch) else [write])
-    ]
 
 
 class Histories(RuleBasedStateMachine):
@@ -139,7 +123,21 @@ class Histories(RuleBasedStateMachine):
     def publish_again(self, back, recompute):
         """Redrive and repair: an old revision stands in the log once more, at its own version."""
         event = self.log[-1 - back % len(self.log)].event
-        self.append(replace(event, recompute=COLLECTION if recompute else None), poison=False)
+        self.append(replace(event, recompute=COLLECTION if recompute else None), again=True)
+
+    @precondition(lambda self: self.work is None and not self.zombies)
+    @rule()
+    def compact(self):
+        """Nobody stalls for as long as it takes the log to be compacted: a writer looks at the age of its plan. A
+        poisonous revision is left out: it would shadow the last good one, as any revision that was never applied.
+        """
+        poisonous = {entry.event.doc_id for entry in self.log if entry.poison}
+        last = {entry.event.doc_id: entry for entry in self.log if not entry.again}
+        kept = [
+            entry.again or entry.event.doc_id in poisonous or entry is last[entry.event.doc_id] for entry in self.log
+        ]
+        self.cursor = sum(kept[: self.cursor])
+        self.log = [entry for entry, stays in zip(self.log, kept, strict=True) if stays]
 
     # --- what the owner does ---
 
@@ -272,8 +270,8 @@ class Histories(RuleBasedStateMachine):
 
     # --- what it works with ---
 
-    def append(self, event: ChunkEvent, *, poison: bool = False) -> None:
-        self.log.append(Entry(event, poison))
+    def append(self, event: ChunkEvent, *, poison: bool = False, again: bool = False) -> None:
+        self.log.append(Entry(event, poison, again))
         self.events.setdefault((event.doc_id, event.version), event)
 
     def next_version(self) -> int:
@@ -290,21 +288,3 @@ class Histories(RuleBasedStateMachine):
     def look(self) -> Mapping[ChunkId, Payload]:
         """What is stored, without the copies that a reader gets: payloads are replaced, never changed in place."""
         return dict(self.table._payloads)
-
-
-def newest_version(doc: DocId, stored: Mapping[ChunkId, Payload]) -> int:
-    return max((payload["version"] for payload in stored.values() if payload["doc_id"] == doc), default=-1)
-
-
-def live_points(doc: DocId, stored: Mapping[ChunkId, Payload]) -> dict[ChunkId, Payload]:
-    return {
-        point: payload
-        for point, payload in stored.items()
-        if payload["doc_id"] == doc and payload["state"] == State.LIVE
-    }
-
-
-def live_payloads(event: ChunkEvent) -> dict[ChunkId, Payload]:
-    return {
-        chunk.id: live_payload(event, position, chunk, store_text=True) for position, chunk in enumerate(event.chunks)
-    }

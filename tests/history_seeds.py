@@ -50,6 +50,7 @@ _RULES = {
         lambda machine: bool(machine.log),
         lambda chance: {"back": chance.randrange(8), "recompute": chance.random() < 0.5},
     ),
+    "compact": _Rule(2, lambda machine: machine.work is None and not machine.zombies, lambda _: {}),
     "plan": _Rule(18, lambda machine: machine.work is None and machine.waiting, lambda _: {}),
     "write": _Rule(20, lambda machine: machine.work is not None, lambda _: {}),
     "work_on": _Rule(

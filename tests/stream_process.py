@@ -25,11 +25,19 @@ ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60.0
 
 
-def wait_for(condition: Callable[[], Any], what: str, deadline_s: float = PATIENCE_S, pause_s: float = 0.05) -> Any:
+def wait_for(
+    condition: Callable[[], Any],
+    what: str,
+    deadline_s: float = PATIENCE_S,
+    pause_s: float = 0.05,
+    seen: object = None,
+) -> Any:
+    """The first true answer of ``condition``. ``seen`` is shown where there is none in time."""
     give_up = time.monotonic() + deadline_s
     while not (answer := condition()):
         if time.monotonic() > give_up:
-            pytest.fail(f"waited {deadline_s:g} s in vain for {what}; the last answer was {answer!r}")
+            last = answer if seen is None else seen
+            pytest.fail(f"waited {deadline_s:g} s in vain for {what}; the last answer was {last!r}")
         time.sleep(pause_s)
     return answer
 

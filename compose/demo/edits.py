@@ -12,10 +12,9 @@ import re
 from dataclasses import dataclass
 
 _SENTENCE = re.compile(
-    r"(?:(?<=\n\n)|(?<=\n\n   )|(?<=[.!?] )|(?<=[.!?]\n))[A-Z](?:(?!\n\n)[^.!?]){20,400}\.(?=\s|$)"
+    r"(?:\A|(?<=\n\n)|(?<=\n\n   )|(?<=[.!?] )|(?<=[.!?]\n))[A-Z](?:(?!\n\n)[^.!?]){20,400}\.(?=\s|$)"
 )
 _NOTE = re.compile(r", as edit \d+ says\.$")
-_ADDED = re.compile(r"\n\nThis page was last changed by edit \d+\.\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +32,8 @@ def edit_sentence(text: str, number: int, choice: float) -> Edit:
     first = int(choice * len(candidates))
     chosen = next((one for one in [*candidates[first:], *candidates[:first]] if text.count(one.group()) == 1), None)
     if chosen is None:
-        match = _ADDED.search(text)
-        new = f"This page was last changed by edit {number}."
-        kept = text if match is None else text[: match.start()]
-        return Edit(f"{kept}\n\n{new}", "" if match is None else match.group().strip(), new)
+        new = f"This sentence came with edit {number}."
+        return Edit(f"{text}\n\n{new}", "", new)
     old = chosen.group()
     new = f"{_NOTE.sub('.', old)[:-1]}, as edit {number} says."
     return Edit(f"{text[: chosen.start()]}{new}{text[chosen.end() :]}", old, new)

@@ -47,7 +47,7 @@ class Narrator:
 
     def row(self, name: str, text: str) -> None:
         """A name and what there is to say of it, aligned with the other rows."""
-        self.say(f"{name:<11} {text}")
+        self.say(f"{name:<12} {text}")
 
     def question(self, text: str) -> None:
         """A question; its hits follow."""
@@ -69,16 +69,16 @@ class Narrator:
             yield _Lines(self, what, total)
             return
         columns = (
-            TextColumn(f"{_INDENT}{what}"),
+            TextColumn(f"{_INDENT}{what}", markup=False),
             BarColumn(32),
             TaskProgressColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         with Progress(*columns, console=self._console, transient=True, refresh_per_second=5) as progress:
             yield _Shown(progress, total)
 
     def _print(self, text: str, style: str | None) -> None:
-        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class _Shown:

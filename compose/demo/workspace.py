@@ -59,7 +59,8 @@ class Workspace:
     def clear(self) -> None:
         """Stops everything and removes all files but the lock."""
         if self.process.folder.exists():
-            self.process.stop()
+            # What it has not finished is about to be removed with everything else.
+            self.process.kill()
         if (self.folder / "stack").exists():
             self.stack().remove()
         for tree in (self.index, self.process.folder):

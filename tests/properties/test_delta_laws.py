@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from histories import unit_vector
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from stored_state import unit_vector
 from stream_world import delete, revision
 
 from adapters.memory.index import MemoryIndex

@@ -135,7 +135,7 @@ def test_rows_written_by_sql_are_searchable_and_the_index_equals_the_table(path,
     hits = path.running.search(f"heron {id_} number 3 fish", limit=50)
     assert any(hit["doc_id"] == f"docs/{id_}-3" and "caught one" in hit["text"] for hit in hits)
     assert not [hit for hit in hits if hit["doc_id"] == f"docs/{id_}-6"]
-    assert {hit["fields"]["section"] for hit in hits} == {"a"}
+    assert all(hit["fields"]["section"] == "a" for hit in hits if hit["doc_id"].startswith(f"docs/{id_}"))
     assert all(0 <= hit["age_ms"] < 600_000 for hit in hits), "ages are told by the database's clock"
 
 

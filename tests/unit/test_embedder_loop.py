@@ -38,6 +38,18 @@ def test_published_revisions_become_searchable_and_their_offset_is_committed():
         assert loop.committed == 3
 
 
+def test_the_marker_behind_the_last_transaction_is_committed_so_that_lag_reaches_zero():
+    with Loop() as loop:
+        chunker = loop.broker.open_transactional("chunker")
+        for number in range(2):
+            loop.broker.append_in_transaction(
+                "chunker", chunker, outgoing(revision(f"docs/{number}", number + 1, "alpha"))
+            )
+        loop.broker.end_transaction("chunker", chunker, committed=True)
+        loop.drain()
+        assert loop.committed == 3
+
+
 def test_another_chunkings_events_are_dropped_unread_counted_and_committed():
     with Loop() as loop:
         other = "a" * 26
@@ -89,6 +101,26 @@ def test_a_letter_of_the_poll_thread_that_cannot_be_sent_holds_back_the_commit()
         loop.drain()
     assert seen == [{}] * 4
     assert [offset for offset, *_ in loop.letters] == [0]
+
+
+def test_while_a_letter_waits_polling_goes_on_and_nothing_more_is_read():
+    away = [Outage("no broker")]
+
+    def step(name):
+        if name == f"produce {LETTERS.topic}" and away:
+            raise away[0]
+
+    with Loop(step=step) as loop:
+        loop.publish(revision("docs/1", 1, "alpha"), altered(revision("docs/2", 2)))
+        loop.until(lambda: loop.consumer._paused == {PLACE} and loop.live == {"docs/1": ["alpha"]})
+        loop.publish(revision("docs/3", 3, "beta"))
+        for _ in range(5):
+            loop.turn()
+        assert (loop.committed, loop.letters, set(loop.live)) == (1, [], {"docs/1"})
+        away.clear()
+        loop.drain()
+        assert [offset for offset, *_ in loop.letters] == [1]
+        assert set(loop.live) == {"docs/1", "docs/3"}
 
 
 def test_a_process_that_stops_before_its_letter_is_sent_commits_nothing_of_it():
@@ -151,6 +183,24 @@ def test_lost_partitions_are_dropped_and_nothing_is_committed():
         assert loop.committed is None
 
 
+def test_letters_of_lost_partitions_are_their_next_owners():
+    away = [Outage("no broker")]
+
+    def step(name):
+        if name == f"produce {LETTERS.topic}" and away:
+            raise away[0]
+
+    loop = Loop(step=step)
+    loop.publish(altered(revision("docs/1", 1)))
+    loop.turn()
+    loop.consumer.evict()
+    other = Loop(broker=loop.broker)
+    other.drain()
+    away.clear()
+    loop.turn()
+    assert [offset for offset, *_ in loop.letters] == [0]
+
+
 def test_a_partition_that_was_lost_and_comes_back_is_read_again_and_applied_once():
     gate = Gate()
     with Loop(encoder=TroubledEncoder(before=gate)) as loop:
@@ -188,11 +238,13 @@ def test_the_index_is_flushed_before_the_offset_is_committed_and_not_each_turn()
         loop.publish(revision("docs/1", 1, "alpha"))
         loop.drain()
         assert order[-2:] == ["flush", "commit offsets"]
-        loop.publish(revision("docs/2", 2, "beta"))
+        # What is erased is done at once, and yet its commit waits for the next interval.
+        loop.publish(replace(outgoing(revision("docs/2", 2)), value=None))
         for _ in range(5):
             loop.embedder.turn(500, 0.0)
+        assert loop.workload.committable() == {PLACE: 2}
         assert order.count("commit offsets") == 1
-        loop.drain()
+        loop.turn()
         assert order.count("commit offsets") == order.count("flush") == 2
 
 

@@ -226,14 +226,18 @@ def test_the_collections_own_name_asks_for_a_recomputation():
     assert bench.encoder.asked == ["alpha", "alpha"]
 
 
-def test_infinity_is_no_vector_either():
-    class Infinite(TroubledEncoder):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_vector_that_is_not_finite_is_refused_before_any_index_sees_it(value):
+    class Broken(TroubledEncoder):
         def encode(self, kind, texts):
-            return [replace(vector, values=vector.values / np.float32(0)) for vector in super().encode(kind, texts)]
+            return [
+                replace(vector, values=np.full_like(vector.values, value)) for vector in super().encode(kind, texts)
+            ]
 
-    with np.errstate(all="ignore"):
-        _, refused = Bench(Infinite()).run(revision("docs/1", 1, "alpha"))
-    assert refused == {"docs/1": "vector"}
+    bench = Bench(Broken())
+    encoded, refused = bench.encode(bench.plan(revision("docs/1", 1, "alpha")))
+    assert encoded == []
+    assert [item.poison.kind for item in refused] == ["vector"]
 
 
 def test_what_is_neither_poison_nor_outage_passes_through():

@@ -124,6 +124,26 @@ def test_a_revision_of_an_earlier_assignment_leaves_the_present_progress_alone(w
     assert workload.idle
 
 
+def test_a_record_that_waits_for_its_letter_is_not_done(workload):
+    pass_by(workload, 0)
+    number = workload.hold(Record(PLACE, 1, b"k", b"v"))
+    pass_by(workload, 2)
+    assert workload.committable() == {PLACE: 1}
+    workload.let_go(Record(PLACE, 1, b"k", b"v"), number)
+    assert workload.committable() == {PLACE: 3}
+
+
+def test_a_letter_of_an_earlier_assignment_leaves_the_present_progress_alone(workload):
+    waiting = Record(PLACE, 0, b"k", b"v")
+    earlier = workload.hold(waiting)
+    workload.release([PLACE])
+    workload.let_go(waiting, earlier)
+    workload.assign([PLACE], {})
+    workload.hold(waiting)
+    workload.let_go(waiting, earlier)
+    assert workload.committable() == {}
+
+
 def test_a_document_waits_for_its_late_revision_even_in_the_next_assignment(workload):
     arrive(workload, revision("docs/1", 1, "alpha"), 0)
     (late,) = take(workload)
@@ -193,6 +213,7 @@ def test_a_revision_put_back_is_dropped_where_its_partition_leaves(workload, gon
     else:
         assert workload.settle([PLACE], 0.0) is False
         workload.put_back(only)
+        assert workload.waiting_tokens == 0
         assert workload.settle([PLACE], 0.0) is True
     assert workload.waiting_tokens == 0
     assert workload.idle
