@@ -40,33 +40,20 @@ def sentences(count: int, about: str) -> str:
 
 @dataclass(frozen=True)
 class Expected:
-    """Live points (id → what decides them) and documents that are deleted (id of their mark → version)."""
+    """Live points (id → what decides them), and for each deleted document the id of its mark and its versions: a
+    delete and the tombstone behind it say the same, so the mark may carry either's.
+    """
 
     live: Mapping[str, Mapping[str, Any]]
-    deleted: Mapping[str, int]
+    deleted: Mapping[str, range]
 
 
 def expected(deployment: Deployment, records: Iterable[Record]) -> Expected:
     """``records`` in the order of each partition."""
-    sources = {source.topic: source for source in deployment.settings.sources}
-    limit = ChunkTopic("any", 1, deployment.settings.chunks.max_event_bytes)
-    newest: dict[DocId, tuple[str, Upsert | Delete]] = {}
-    for record in records:
-        source = sources[record.partition.topic]
-        version = Version(record.offset + 1)
-        try:
-            change = read_change(source, record.key, record.value, record.headers, version, record.timestamp_ms)
-            if isinstance(change, Ignore):
-                continue
-            fingerprint = deployment.contract.accepted[source.name]
-            limit.outgoing(deployment.cutter.event(source.name, change, "any"), fingerprint, None)
-        except Poison:
-            continue
-        newest[change.doc_id] = source.name, change
     live: dict[str, dict[str, Any]] = {}
-    deleted: dict[str, int] = {}
-    for document, (source_name, change) in newest.items():
-        event = deployment.cutter.event(source_name, change, "any")
+    deleted: dict[str, range] = {}
+    for document, (source, change, since) in _newest(deployment, records).items():
+        event = deployment.cutter.event(source, change, "any")
         for place, chunk in enumerate(event.chunks):
             live[chunk.id] = {
                 **event.fields,
@@ -79,20 +66,47 @@ def expected(deployment: Deployment, records: Iterable[Record]) -> Expected:
                 **({} if event.title is None else {"title": event.title}),
             }
         if not event.chunks:
-            deleted[document_point_id(document)] = change.version
+            deleted[document_point_id(document)] = range(since, change.version + 1)
     return Expected(live, deleted)
 
 
-def found(points: Mapping[str, Payload]) -> Expected:
-    """The same view of what an index holds, marks included."""
+def _newest(deployment: Deployment, records: Iterable[Record]) -> dict[DocId, tuple[str, Upsert | Delete, Version]]:
+    """Document → its source, its last good revision, and the first version of the deletes that end its history."""
+    sources = {source.topic: source for source in deployment.settings.sources}
+    limit = ChunkTopic("any", 1, deployment.settings.chunks.max_event_bytes)
+    newest: dict[DocId, tuple[str, Upsert | Delete, Version]] = {}
+    for record in records:
+        source = sources[record.partition.topic]
+        version = Version(record.offset + 1)
+        try:
+            change = read_change(source, record.key, record.value, record.headers, version, record.timestamp_ms)
+            if isinstance(change, Ignore):
+                continue
+            fingerprint = deployment.contract.accepted[source.name]
+            limit.outgoing(deployment.cutter.event(source.name, change, "any"), fingerprint, None)
+        except Poison:
+            continue
+        known = newest.get(change.doc_id)
+        again = known is not None and isinstance(known[1], Delete) and isinstance(change, Delete)
+        newest[change.doc_id] = source.name, change, known[2] if known is not None and again else version
+    return newest
+
+
+def live_of(points: Mapping[str, Payload]) -> dict[str, dict[str, Any]]:
+    """The live points of an index as ``expected`` gives them."""
     technical = {"source", "source_ts_ms", "state", "payload_digest"}
-    return Expected(
-        live={
-            id_: {name: value for name, value in payload.items() if name not in technical}
-            for id_, payload in points.items()
-            if payload["state"] == "live"
-        },
-        deleted={
-            id_: int(str(payload["version"])) for id_, payload in points.items() if payload["state"] == "deleted"
-        },
-    )
+    return {
+        id_: {name: value for name, value in payload.items() if name not in technical}
+        for id_, payload in points.items()
+        if payload["state"] == "live"
+    }
+
+
+def assert_holds(points: Mapping[str, Payload], deployment: Deployment, records: Iterable[Record]) -> None:
+    """``points`` is all that the index has, marks included; it is what the history of the records comes to."""
+    wanted = expected(deployment, records)
+    assert live_of(points) == wanted.live
+    marks = {id_: int(str(one["version"])) for id_, one in points.items() if one["state"] == "deleted"}
+    assert marks.keys() == wanted.deleted.keys()
+    for id_, version in marks.items():
+        assert version in wanted.deleted[id_], f"{points[id_]} is of none of the versions {wanted.deleted[id_]}"

@@ -135,6 +135,11 @@ class KafkaConsumer:
         if self._closed:
             return
         self._closed = True
+        # Here and not in librdkafka's callback: a commit that meets a rebalance there may end with the client.
+        leaving = list(self._mine.values())
+        if leaving:
+            self._tell(lambda: self._owner.on_revoked(leaving))
+            self._forget(leaving)
         with self._translated("Leaving"):
             self._client.close()
         self._mine.clear()

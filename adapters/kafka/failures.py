@@ -61,6 +61,7 @@ _PASSING = (
         E._PURGE_INFLIGHT,
         E._QUEUE_FULL,
         E._WAIT_CACHE,
+        E._DESTROY,
         E._DESTROY_BROKER,
         E.BROKER_NOT_AVAILABLE,
         E.LEADER_NOT_AVAILABLE,

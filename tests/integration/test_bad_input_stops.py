@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cdc_events import envelope, expected, found, row
+from cdc_events import assert_holds, envelope, row
 from confluent_kafka.admin import AdminClient, NewPartitions
 from models import build_tiny_model
 from stream_process import ROOT, wait_for
@@ -34,7 +34,7 @@ def assert_equal(stream):
         points = {point.id: point.payload for point in catalog.open(deployment.collection).scroll()}
     finally:
         catalog.close()
-    assert found(points) == expected(deployment, stream.records(stream.cdc))
+    assert_holds(points, deployment, stream.records(stream.cdc))
 
 
 def refused(stream, *roles):

@@ -1,7 +1,7 @@
 """Several members of the groups on a real broker, with both group protocols: who does what, and what twice."""
 
 import pytest
-from cdc_events import envelope, expected, found, row, sentences
+from cdc_events import assert_holds, envelope, expected, live_of, row, sentences
 from stream_process import wait_for
 
 from stream.errors import Fatal
@@ -19,7 +19,7 @@ def put_rows(stream, numbers, about="a first topic", op="c"):
 
 def assert_equal(stream):
     records = [record for source in stream.tables["source"] for record in stream.records(source["topic"])]
-    assert found(stream.points(None)) == expected(stream.deployment(), records)
+    assert_holds(stream.points(None), stream.deployment(), records)
 
 
 def assert_once_and_in_order(stream, at_least_documents):
@@ -102,7 +102,7 @@ def test_what_an_embedder_did_before_it_was_killed_is_not_embedded_again(new_str
     deployment = stream.deployment()
     records = stream.records(stream.cdc)
     wait_for(
-        lambda: found(stream.points(None)).live == expected(deployment, records).live, "the index to hold everything"
+        lambda: live_of(stream.points(None)) == expected(deployment, records).live, "the index to hold everything"
     )
     points = stream.points(None)
     killed.kill()

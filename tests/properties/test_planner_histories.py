@@ -24,7 +24,7 @@ TestHistories.settings = settings(LAW, max_examples=LAW.max_examples // 2, state
 
 
 def test_no_law_breaks_on_the_histories_of_many_seeds():
-    assert first_violation(Histories, range(5 * LAW.max_examples)) is None
+    assert first_violation(Histories, range(3 * LAW.max_examples)) is None
 
 
 def removes_first(plan):
