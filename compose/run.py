@@ -19,7 +19,7 @@ from adapters.metrics import Metrics
 from adapters.telemetry_server import serve_telemetry
 from compose.deployment import Deployment
 from compose.roles import Readiness, run_chunker, run_embedder, run_query
-from stream.errors import Outage
+from stream.errors import Fatal, Outage
 
 Role = Literal["chunker", "embedder", "query"]
 ROLES: tuple[Role, ...] = ("chunker", "embedder", "query")
@@ -76,9 +76,12 @@ class _Process:
                 thread.join(max(0.0, deadline - time.monotonic()))
             stuck = [thread.name for thread in threads if thread.is_alive()]
             if stuck:
-                # A broker that is away leaves a commit without an answer. What is not committed is done again.
-                _LOG.error("%s did not stop in time; the process ends as by a kill, which loses nothing", stuck[0])
-                os._exit(1)
+                # What a stuck role holds cannot be closed under it; it is left to the end of the process.
+                opened.pop_all()
+                raise Fatal(
+                    f"The {stuck[0]} did not stop in time: it waits for an answer (is the broker away?); it ends as "
+                    "by a kill, which loses nothing."
+                )
         if self._failures:
             raise self._failures[0]
 

@@ -81,9 +81,19 @@ class Kafka:
             return
         on_progress("preparing Kafka's storage")
         shutil.rmtree(self.folder / "data", ignore_errors=True)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # An `up` that was killed may have left its own formatter at work: one folder has one cluster id, so the two
+        # write the same, and what the other has formatted meanwhile is formatted.
+        named = uuid.uuid5(uuid.NAMESPACE_URL, self.folder.as_uri())
+        cluster = base64.urlsafe_b64encode(named.bytes).decode().rstrip("=")
         command = class_path.command(
-            "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(settings), options=jvm_options(self.heap_mb)
+            "kafka.tools.StorageTool",
+            "format",
+            "-g",
+            "-t",
+            cluster,
+            "-c",
+            str(settings),
+            options=jvm_options(self.heap_mb),
         )
         try:
             done = subprocess.run(  # noqa: S603 — our own Java with our own arguments

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import threading
 import time
 
 import pytest
@@ -156,6 +157,34 @@ def test_many_revisions_of_one_document_end_at_the_last(rows):
         rows.write("u", row(rows.id, f"Revision {number} of {rows.id} says so."))
     assert rows.texts() == [f"Revision 59 of {rows.id} says so."]
     assert 1 <= rows.running.chunks("embedded") - before <= 60
+
+
+def test_a_document_with_text_is_found_at_every_instant_while_it_is_rewritten(rows):
+    """Each revision replaces every passage of the one before."""
+    stopping, answers, revision = threading.Event(), [], 0
+
+    def look():
+        while not stopping.is_set():
+            answers.append([hit["text"] for hit in rows.hits(f"constant {rows.id}")])
+
+    def rewrite():
+        nonlocal revision
+        revision += 1
+        rows.write("u", row(rows.id, f"constant {rows.id} revision {revision}."))
+        rows.stream.flush()
+        return len({text for texts in answers for text in texts}) > 20
+
+    rewrite()
+    rows.stream.drained()
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        wait_for(rewrite, "twenty revisions to be seen", pause_s=0.01)
+    finally:
+        stopping.set()
+        looking.join()
+    assert all(answers)
+    assert rows.texts() == [f"constant {rows.id} revision {revision}."]
 
 
 def test_a_changed_primary_key_moves_the_document(rows):
