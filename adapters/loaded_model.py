@@ -23,7 +23,6 @@ from adapters import tokenizer
 from adapters.forward_pass import ForwardPass, ModulePass, fits_own_loop, own_pass
 from adapters.model_files import ModelFiles
 from adapters.model_modules import read_modules
-from adapters.side_by_side import SideBySide
 from stream.contract import EncodingContract
 from stream.errors import EmbedstreamError, Fatal, Misuse
 from stream.ports import TextKind
@@ -74,11 +73,7 @@ def load_model(
     counter, cutter = _copy(backend), _copy(backend)
     _compare_tokens(files, counter)
     cutter.enable_truncation(contract.max_tokens, direction=contract.truncation_side)
-    forward: ForwardPass = ModulePass(model, cutter, prompts)
-    if own:
-        single = own_pass(model, cutter, prompts)
-        threads = torch.get_num_threads()
-        forward = SideBySide(single, threads) if place.type == "cpu" and threads > 1 else single
+    forward: ForwardPass = own_pass(model, cutter, prompts) if own else ModulePass(model, cutter, prompts)
     return LoadedModel(forward, counter, place, str(model.dtype).removeprefix("torch."))
 
 

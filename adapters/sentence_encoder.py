@@ -9,11 +9,14 @@ Weights are bfloat16 where the hardware multiplies it natively and float32 elsew
 the contract (the probes guard it), pooling and normalization are float32 always.
 
 One load serves several *profiles* of the same weights: :meth:`SentenceEncoder.with_budget` gives a view with a budget
-of its own, and an urgent one goes ahead of the others between two micro-batches (see ``adapters.device_gate``).
+of its own, and an urgent one goes ahead of the others between two micro-batches (see ``adapters.device_gate``). A CPU
+takes a micro-batch a core (see ``adapters.lanes``), any other device one at a time.
 ``encode`` may be called from any number of threads.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, wait
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,7 +24,8 @@ from numpy.typing import NDArray
 
 from adapters.device_gate import DeviceGate
 from adapters.encoding_contract import read_contract
-from adapters.forward_pass import ROW_MULTIPLE, Prepared
+from adapters.forward_pass import ROW_MULTIPLE, Prepared, TokenPass
+from adapters.lanes import Lanes, share
 from adapters.loaded_model import Device, LoadedModel, NumberFormat, load_model
 from adapters.model_files import ModelFiles
 from adapters.weights_digest import DigestCache
@@ -51,12 +55,15 @@ class SentenceEncoder:
         token_budget: int,
         *,
         urgent: bool = False,
+        lanes: Lanes | None = None,
     ) -> None:
+        """``lanes`` are as many as the gate is wide; None runs a micro-batch on the thread that asks."""
         self._contract = contract
         self._model = model
         self._gate = gate
         self._token_budget = token_budget
         self._urgent = urgent
+        self._lanes = lanes
 
     @classmethod
     def load(
@@ -69,7 +76,7 @@ class SentenceEncoder:
         threads: int | None = None,
         digests: DigestCache | None = None,
     ) -> "SentenceEncoder":
-        """The bulk profile of ``files``. ``threads`` is torch's number for this process; None leaves it as it is.
+        """The bulk profile of ``files``. ``threads`` is how many a CPU encodes with; None leaves it to torch.
         ``digests`` is where digests of files are kept, by default in the user's cache folder.
 
         Raises Fatal where the files must not be loaded, or the loaded model is not what they say.
@@ -78,7 +85,9 @@ class SentenceEncoder:
             torch.set_num_threads(threads)
         contract = read_contract(files, digests)
         model = load_model(files, contract, device, number_format)
-        return cls(contract, model, DeviceGate(), token_budget or _BUDGETS[model.device.type])
+        cores = torch.get_num_threads() if model.device.type == "cpu" and isinstance(model.forward, TokenPass) else 1
+        lanes = Lanes(cores) if cores > 1 else None
+        return cls(contract, model, DeviceGate(width=cores), token_budget or _BUDGETS[model.device.type], lanes=lanes)
 
     @property
     def contract(self) -> EncodingContract:
@@ -99,7 +108,9 @@ class SentenceEncoder:
 
     def with_budget(self, token_budget: int, *, urgent: bool = False) -> "SentenceEncoder":
         """Another profile of the same weights, sharing the device's gate."""
-        return SentenceEncoder(self._contract, self._model, self._gate, token_budget, urgent=urgent)
+        return SentenceEncoder(
+            self._contract, self._model, self._gate, token_budget, urgent=urgent, lanes=self._lanes
+        )
 
     def for_queries(self) -> "SentenceEncoder":
         """The query profile: a small cap, ahead of bulk work."""
@@ -135,13 +146,38 @@ class SentenceEncoder:
             raise Poison("no-tokens", "A text has no tokens for this model, and so no vector.")
         dimensions = self._contract.dimensions
         vectors = np.empty((len(texts), dimensions), dtype=np.float32)
-        for batch in cut_by_tokens(lengths, self._token_budget):
-            with self._gate.turn(urgent=self._urgent):
-                # A model trained for it keeps its meaning in its first dimensions, and its files say how many.
-                vectors[batch] = _run(prepared, batch)[:, :dimensions]
+        width = 1 if self._lanes is None else self._lanes.width
+        batches = cut_by_tokens(lengths, share(lengths, self._token_budget, width))
+        for batch, found in zip(batches, self._vectors(prepared, batches), strict=True):
+            # A model trained for it keeps its meaning in its first dimensions, and its files say how many.
+            vectors[batch] = found[:, :dimensions]
         if not np.isfinite(vectors).all():
             raise Poison("vector-not-finite", "The model gave a text a vector that is not finite.")
         return [DenseVector(vector) for vector in vectors]
+
+    def _vectors(self, prepared: Prepared, batches: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """Of each micro-batch, in order; side by side where there are lanes. Raises what one that failed did."""
+        if self._lanes is None:
+            found = []
+            for batch in batches:
+                with self._gate.turn(urgent=self._urgent):
+                    found.append(_run(prepared, batch))
+            return found
+        running: list[Future[NDArray[np.float32]]] = []
+        for batch in batches:
+            if any(one.done() and one.exception() for one in running):
+                break
+            self._gate.enter(urgent=self._urgent)
+            running.append(self._lanes.start(partial(self._run_in_turn, prepared, batch)))
+        # All are waited for, whatever became of one: nothing of this call runs on when its caller goes on.
+        wait(running)
+        return [one.result() for one in running]
+
+    def _run_in_turn(self, prepared: Prepared, batch: Sequence[int]) -> NDArray[np.float32]:
+        try:
+            return _run(prepared, batch)
+        finally:
+            self._gate.leave()
 
 
 def _rounded(length: int) -> int:

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from adapters.device_gate import DeviceGate
+from adapters.lanes import Lanes, share
 from adapters.loaded_model import LoadedModel
 from adapters.sentence_encoder import SentenceEncoder
 from stream.contract import EncodingContract
@@ -70,11 +71,12 @@ CONTRACT = EncodingContract(
 )
 
 
-def over(device, budget, *, waiting=False):
+def over(device, budget, *, waiting=False, width=1):
     if not waiting:
         device.door.set()
     model = LoadedModel(device, Tokenizer(WordLevel()), torch.device("cpu"), "float32")
-    return SentenceEncoder(CONTRACT, model, DeviceGate(), budget)
+    lanes = Lanes(width) if width > 1 else None
+    return SentenceEncoder(CONTRACT, model, DeviceGate(width=width), budget, lanes=lanes)
 
 
 @pytest.mark.parametrize(
@@ -149,3 +151,63 @@ def test_a_query_goes_between_two_micro_batches_of_bulk_work():
         thread.join(DEADLINE_S)
         assert not thread.is_alive()
     assert [kind for kind, _ in device.batches] == ["passage", "query", "passage", "passage"]
+
+
+def test_lanes_share_a_call_and_every_text_stands_in_its_place():
+    class Lengths(Device):
+        def run(self, kind, sample):
+            return super().run(kind, sample) * np.array([[len(text)] for text in sample], dtype=np.float32)
+
+    device = Lengths()
+    sample = ["x" * 32, "y" * 8, "z" * 16, "v" * 24]
+    vectors = over(device, 1_024, width=2).encode("passage", sample)
+    assert [vector.values[0] for vector in vectors] == [32, 8, 16, 24]
+    assert len(device.batches) > 1
+    assert sorted(text for _, part in device.batches for text in part) == sorted(sample)
+
+
+def test_two_lanes_run_two_micro_batches_at_once():
+    meeting = threading.Barrier(2)
+
+    class Meeting(Device):
+        def run(self, kind, sample):
+            meeting.wait(DEADLINE_S)
+            return super().run(kind, sample)
+
+    device = Meeting()
+    over(device, 8, width=2).encode("passage", ["a" * 8, "b" * 8, "c" * 8, "d" * 8])
+    assert len(device.batches) == 4
+
+
+def test_a_query_is_encoded_beside_bulk_work_where_there_is_a_second_lane():
+    device = Device()
+    bulk = over(device, 8, waiting=True, width=2)
+    query = bulk.with_budget(8, urgent=True)
+    found = []
+    running = threading.Thread(target=lambda: found.extend(bulk.encode("passage", ["a" * 8])), daemon=True)
+    running.start()
+    assert device.entered.wait(DEADLINE_S)
+    device.entered.clear()
+    asking = threading.Thread(target=lambda: found.extend(query.encode("query", ["q"])), daemon=True)
+    asking.start()
+    assert device.entered.wait(DEADLINE_S)
+    assert not found
+    device.door.set()
+    for thread in (running, asking):
+        thread.join(DEADLINE_S)
+    assert len(found) == 2
+
+
+def test_a_failure_in_a_lane_is_raised_and_leaves_the_device_free():
+    device = Device(memory=64, failure=MemoryError())
+    encoder = over(device, 1_024, width=2)
+    with pytest.raises(DeviceFull):
+        encoder.encode("passage", ["x" * 64] * 8)
+    assert len(encoder.encode("passage", ["x" * 8, "y" * 8, "z" * 8])) == 3
+
+
+def test_the_share_of_a_lane_is_within_the_budget_and_leaves_none_idle():
+    assert share([8, 8, 8, 8], 1_024, 2) == 16
+    assert share([512] * 8, 1_024, 2) == 1_024
+    assert share([8], 1_024, 4) == 2
+    assert share([8, 8, 8, 8], 1_024, 1) == 32

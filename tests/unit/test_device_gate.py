@@ -95,3 +95,34 @@ def test_a_turn_that_fails_leaves_the_device_free():
         raise ValueError("broken")
     with gate.turn(urgent=True):
         assert gate.waiting == (0, 0)
+
+
+def test_a_wide_gate_lets_as_many_in_as_it_is_wide():
+    visitors = Visitors(DeviceGate(width=2))
+    for name in ("bulk 1", "bulk 2", "bulk 3"):
+        visitors.send(name, urgent=False)
+    assert visitors.order == ["bulk 1", "bulk 2"]
+    assert visitors.gate.waiting == (0, 1)
+    visitors.leave()
+    assert visitors.order[2:] == ["bulk 3"]
+
+
+def test_a_query_enters_a_wide_gate_beside_bulk_work_and_before_what_waits():
+    visitors = Visitors(DeviceGate(width=2))
+    visitors.send("bulk 1", urgent=False)
+    visitors.send("query 1", urgent=True)
+    assert visitors.order == ["bulk 1", "query 1"]
+    visitors.send("bulk 2", urgent=False)
+    visitors.send("query 2", urgent=True)
+    visitors.leave()
+    assert visitors.order[2] == "query 2"
+
+
+def test_a_turn_may_be_ended_by_another_thread():
+    gate = DeviceGate()
+    gate.enter(urgent=False)
+    thread = threading.Thread(target=gate.leave)
+    thread.start()
+    thread.join(DEADLINE_S)
+    with gate.turn(urgent=True):
+        assert gate.waiting == (0, 0)
