@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from confluent_kafka import Producer
 from stream_process import PATIENCE_S, Process, Running, wait_for
 
 from adapters.kafka.reader import read_partitions
+from adapters.kafka.topics import KafkaTopics
 from compose.commands.looking import live_collection
 from compose.commands.status import Status, status_of
 from compose.deployment import Deployment
 from compose.run import ROLES
 from compose.settings import load
+from consumers.lag import lag_of
 from schemas import dead_letter
 from schemas.chunk_codec import decode
 from schemas.chunk_event import ChunkEvent
@@ -54,6 +56,7 @@ class Stream:
             "telemetry": {"listen": "127.0.0.1:0"},
         }
         self.change(tables)
+        self.topics = KafkaTopics({"bootstrap.servers": brokers})
         self._runners: list[Running | Process] = []
         self._producer = Producer(
             {"bootstrap.servers": brokers, "linger.ms": 2, "message.max.bytes": LARGEST_RECORD, "acks": "all"}
@@ -86,7 +89,7 @@ class Stream:
     def create(self, topic: str = "", partitions: int = 3, **config: str) -> str:
         topic = topic or self.cdc
         settings = {key.replace("_", "."): value for key, value in config.items()}
-        self.deployment().topics().create(topic, partitions, 1, settings)
+        self.topics.create(topic, partitions, 1, settings)
         return topic
 
     def put(self, key: Any, value: Any, *, topic: str = "", headers: Any = (), partition: int = -1) -> None:
@@ -101,7 +104,7 @@ class Stream:
     def records(self, topic: str) -> list[Record]:
         """Every committed record, by partition and offset."""
         deployment = self.deployment()
-        places = sorted(deployment.topics().ends(topic))
+        places = sorted(self.topics.ends(topic))
         found = read_partitions(deployment.settings.kafka.properties, places)
         return sorted(found, key=lambda record: (record.partition, record.offset))
 
@@ -146,15 +149,23 @@ class Stream:
 
     def drained(self, deadline_s: float = PATIENCE_S) -> None:
         """Waits until every record is chunked and every chunk event is in the index."""
-        deployment, seen = self.deployment(), []
+        self.chunked(deadline_s)
+        self._no_lag(self.deployment().embedder_group, [self.chunks], deadline_s)
 
-        def lags() -> bool:
-            now = status_of(deployment)
-            seen[:] = now.chunker, now.embedder
-            return seen == [0, 0]
-
+    def chunked(self, deadline_s: float = PATIENCE_S) -> None:
+        """Waits until every record is chunked."""
         self.flush()
-        wait_for(lags, "both lags to be 0", deadline_s, 0.1, seen)
+        deployment = self.deployment()
+        self._no_lag(deployment.chunker_group, list(deployment.source_topics), deadline_s)
+
+    def _no_lag(self, group: str, topics: Sequence[str], deadline_s: float) -> None:
+        seen: dict[str, Any] = {}
+
+        def done() -> bool:
+            seen.update(lag_of(self.topics, group, topics))
+            return all(lag.events == 0 for lag in seen.values())
+
+        wait_for(done, f"group {group} to have no lag", deadline_s, seen=seen)
 
     def points(self, state: str | None = "live") -> dict[str, Payload]:
         with live_collection(self.deployment()) as live:

@@ -182,7 +182,7 @@ def _serve(stage: Stage, narrator: Narrator) -> None:
 
 @contextmanager
 def _ending_on_signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that it cleans up."""
+    """SIGTERM and SIGHUP end the demo as Ctrl-C does, so that it cleans up; what nohup ignores stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -190,7 +190,8 @@ def _ending_on_signals() -> Iterator[None]:
     def interrupted(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupted) for number in (signal.SIGTERM, signal.SIGHUP)}
+    ends = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupted) for number in ends}
     try:
         yield
     finally:

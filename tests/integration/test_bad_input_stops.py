@@ -68,7 +68,7 @@ def test_an_absent_column_stops_the_process_with_its_name_and_after_the_cure_it_
 
 
 def recreate(stream):
-    topics, admin = stream.deployment().topics(), AdminClient({"bootstrap.servers": stream.brokers})
+    topics, admin = stream.topics, AdminClient({"bootstrap.servers": stream.brokers})
     admin.delete_topics([stream.cdc])[stream.cdc].result()
     wait_for(lambda: not topics.describe([stream.cdc]), "the topic to be gone")
     stream.create()
@@ -118,7 +118,7 @@ def test_a_topic_that_does_not_exist_is_named_after_a_while(new_stream):
 def test_a_topic_that_is_created_a_little_later_is_waited_for(new_stream):
     stream = new_stream()
     running = stream.run()
-    wait_for(lambda: stream.deployment().topics().describe([stream.letter_topic]), "the stream to wait")
+    wait_for(lambda: stream.topics.describe([stream.letter_topic]), "the stream to wait")
     stream.create()
     running.ready()
     put_rows(stream, [1])
@@ -129,7 +129,7 @@ def test_a_topic_that_is_created_a_little_later_is_waited_for(new_stream):
 def test_a_process_told_to_stop_while_it_waits_for_a_topic_ends_well(new_stream):
     stream = new_stream()
     running = stream.run()
-    wait_for(lambda: stream.deployment().topics().describe([stream.letter_topic]), "the stream to wait")
+    wait_for(lambda: stream.topics.describe([stream.letter_topic]), "the stream to wait")
     running.stop()
 
 

@@ -28,7 +28,7 @@ class Chunks:
         self.id = secrets.token_hex(6)
         self.doc = doc_id("docs", {"id": self.id})
         self.chunking = deployment.contract.accepted["docs"]
-        described = deployment.topics().describe([stream.cdc, stream.chunks])
+        described = stream.topics.describe([stream.cdc, stream.chunks])
         cdc, chunks = described[stream.cdc], described[stream.chunks]
         self.lineage = f"{cdc.id}/{cdc.partitions}+{chunks.id}/{chunks.partitions}"
 
@@ -131,7 +131,7 @@ def test_what_cannot_be_applied_is_a_dead_letter_byte_for_byte(chunks, broken, k
 
 
 def test_a_letter_says_in_headers_where_the_record_lay_and_why_it_failed(chunks):
-    offset = chunks.stream.deployment().topics().ends(chunks.stream.chunks)[Partition(chunks.stream.chunks, 1)]
+    offset = chunks.stream.topics.ends(chunks.stream.chunks)[Partition(chunks.stream.chunks, 1)]
     chunks.write(chunks.key(), b"\xff", chunks.headers(chunks.event()))
     (record,) = [one for one in chunks.stream.records(chunks.stream.letter_topic) if one.key == chunks.key()]
     told = {name.removeprefix(NAMESPACE): value for name, value in record.headers if name.startswith(NAMESPACE)}

@@ -220,7 +220,7 @@ def test_after_a_drain_status_says_that_nothing_is_behind(rows):
 
 
 def test_the_chunk_topic_is_compacted_and_takes_large_events(rows):
-    info = rows.stream.deployment().topics().describe([rows.stream.chunks], settings=True)[rows.stream.chunks]
+    info = rows.stream.topics.describe([rows.stream.chunks], settings=True)[rows.stream.chunks]
     assert info.partitions == 3
     wanted = {
         "cleanup.policy": "compact",
@@ -234,12 +234,12 @@ def test_the_chunk_topic_is_compacted_and_takes_large_events(rows):
 def test_heartbeats_move_the_watermark_and_nothing_else(rows):
     rows.write("c", row(rows.id, f"Something {rows.id}."))
     rows.stream.drained()
-    events = rows.stream.deployment().topics().ends(rows.stream.chunks)
+    events = rows.stream.topics.ends(rows.stream.chunks)
     wait_for(lambda: age(rows.running) > 86_400, "the row's old commit clock to be the watermark")
     rows.stream.put({"serverName": rows.stream.name}, {"ts_ms": int(time.time() * 1000)}, topic=heartbeats(rows))
     rows.stream.flush()
     wait_for(lambda: age(rows.running) < 60, "the heartbeat to move the watermark")
-    assert rows.stream.deployment().topics().ends(rows.stream.chunks) == events
+    assert rows.stream.topics.ends(rows.stream.chunks) == events
     assert rows.stream.letters() == []
 
 

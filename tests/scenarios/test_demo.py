@@ -14,6 +14,14 @@ import pytest
 
 pytestmark = [pytest.mark.cdc, pytest.mark.kafka, pytest.mark.timeout(900)]
 
+# Whoever runs these tests in the background ignores SIGINT, which children inherit.
+COMMAND_LINE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from compose.cli import main
+main()
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def servers_can_be_had():
@@ -41,7 +49,7 @@ def folder():
 
 def start(folder, *arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "compose.cli", "demo", "--folder", str(folder), *arguments],
+        [sys.executable, "-c", COMMAND_LINE, "demo", "--folder", str(folder), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -88,7 +88,7 @@ def test_after_kills_the_dump_is_exactly_the_last_good_revision_of_each_document
     configuration.write_text(CONFIGURATION.format(brokers=stream.brokers, name=stream.name))
     stream.create(partitions=4)
     author = Author(stream)
-    topics, deployment = stream.deployment().topics(), stream.deployment()
+    topics, deployment = stream.topics, stream.deployment()
 
     def run_all():
         return stream.launched("run", "all", "--config", str(configuration))
@@ -166,13 +166,12 @@ def test_readers_of_a_chunker_that_died_in_a_transaction_go_on_with_its_successo
     """The dead one's transaction would hold them back for five minutes; its successor ends it."""
     stream = new_stream(chunker={"transaction_timeout_ms": 300_000})
     stream.create()
-    topics = stream.deployment().topics()
     embedder = stream.run("embedder").ready()
     for number in range(9):
         stream.put({"id": number}, envelope("c", row(number, f"Text {number} before.")))
     stream.flush()
     dying(stream, "chunker", "commit transaction")
-    assert sum(topics.ends(stream.chunks).values()) == 0, "readers stand before the open transaction"
+    assert sum(stream.topics.ends(stream.chunks).values()) == 0, "readers stand before the open transaction"
     assert stream.points() == {}
     began = time.monotonic()
     stream.run("chunker")
@@ -193,11 +192,11 @@ def test_an_embedder_that_died_between_writing_and_committing_leaves_nothing_to_
     for number in range(20):
         stream.put({"id": number}, envelope("c", row(number, sentences(3, f"topic {number}"))))
     stream.flush()
-    wait_for(lambda: stream.status().chunker == 0, "all to be chunked")
+    stream.chunked()
     dying(stream, "embedder", "commit offsets")
     points = stream.points(None)
     assert points, "it had written"
-    assert stream.status().embedder == sum(stream.deployment().topics().ends(stream.chunks).values())
+    assert stream.status().embedder == sum(stream.topics.ends(stream.chunks).values())
     successor = stream.run("embedder").ready()
     stream.drained()
     assert_holds(stream.points(None), stream.deployment(), stream.records(stream.cdc))
