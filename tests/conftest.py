@@ -51,8 +51,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Ends the process without finalizing the interpreter: clients of librdkafka that are still known to
-    somebody have threads, and these were seen to call into what is being taken down (a segmentation fault after the last test).
+    """Ends the process without finalizing the interpreter.
+
+    Clients of librdkafka that are still known to somebody have threads, and these were seen to call into what is
+    being taken down: a segmentation fault after the last test.
     """
     if _ended in config.stash:
         sys.stdout.flush()
