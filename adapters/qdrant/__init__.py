@@ -1,0 +1,1 @@
+"""A Qdrant server behind the index port, over REST or gRPC, through qdrant-client."""

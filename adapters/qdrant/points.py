@@ -1,0 +1,113 @@
+"""Writes as operations of a server, conditions as its filters, and its records as points.
+
+Each operation carries the condition of its writes, which the server checks on stored points while it applies the
+operation. A missing point is inserted by an upsert whatever the filter says, as the law of a put wants, and matched
+by no payload operation, as the law of a touch wants. All writes given at once are of different ids (see
+``requests``).
+
+One point of each collection is no point of the index: its record, by which its metadata changes (see ``record``). It
+has no vector, no document and a state of its own, so that nothing but a walk over all could meet it; those leave it
+out.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from uuid import UUID, uuid5
+
+import numpy as np
+from qdrant_client import models
+
+from schemas.identity import ChunkId, DocId
+from stream.points import DenseVector, Mark, Payload, Point, Put, Repaint, State, Touch, Write
+from stream.ports import Condition, FieldType
+
+RECORD = str(uuid5(UUID("5f1b1e52-6f0c-5c0a-9a57-0d3ab0b0e3d4"), "the record of a collection"))
+"""The id of the record's point, the same in every collection."""
+
+_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+def operations(writes: Sequence[Write], vector_name: str) -> Iterator[models.UpdateOperation]:
+    """One operation for all puts of a version, one for its marks, and one for each other write."""
+    ordered = sorted(writes, key=lambda write: (type(write).__name__, write.version))
+    for (_, version), run in groupby(ordered, key=lambda write: (type(write).__name__, write.version)):
+        points: list[models.PointStruct] = []
+        for write in run:
+            match write:
+                case Put() | Mark():
+                    points.append(_point(write, vector_name))
+                case Touch():
+                    merged = models.SetPayload(payload=dict(write.payload), filter=_live(write.ids, version))
+                    yield models.SetPayloadOperation(set_payload=merged)
+                case Repaint():
+                    whole = models.SetPayload(payload=dict(write.payload), filter=_live([write.id], version))
+                    yield models.OverwritePayloadOperation(overwrite_payload=whole)
+        if points:
+            condition = models.Filter(must=[_not_newer(version)])
+            yield models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=condition))
+
+
+def documents_filter(documents: Sequence[DocId]) -> models.Filter:
+    """Every point of these documents."""
+    return models.Filter(must=[_equal("doc_id", models.MatchAny(any=[str(document) for document in documents]))])
+
+
+def state_filter(state: str | None) -> models.Filter:
+    """Every point of that state, or of any, but the record."""
+    others: list[models.Condition] = [models.HasIdCondition(has_id=[RECORD])]
+    wanted: list[models.Condition] = [] if state is None else [_equal("state", models.MatchValue(value=state))]
+    return models.Filter(must=wanted, must_not=others)
+
+
+def conditions_filter(conditions: Sequence[Condition], fields: Mapping[str, FieldType]) -> models.Filter | None:
+    """All conditions, or None for none: vectorless marks are in no search, so nothing asks for live ones."""
+    if not conditions:
+        return None
+    return models.Filter(must=[_holds(condition, fields.get(condition.field)) for condition in conditions])
+
+
+def key_path(field: str) -> str:
+    """A payload key in the server's path language, where a dot would lead into an object."""
+    return field if _PLAIN_KEY.fullmatch(field) else f'"{field}"'
+
+
+def payload_of(record: models.Record | models.ScoredPoint) -> Payload:
+    """What is stored. Null is not: a server takes a field away where it is merged, local mode keeps it."""
+    return {name: value for name, value in (record.payload or {}).items() if value is not None}
+
+
+def point_of(record: models.Record, vector_name: str) -> Point:
+    """A record as a point; its vector only where it was asked for and exists."""
+    named = record.vector if isinstance(record.vector, dict) else {}
+    values = named.get(vector_name)
+    vector = None if values is None else DenseVector(np.asarray(values, dtype=np.float32))
+    return Point(ChunkId(str(record.id)), payload_of(record), vector)
+
+
+def _point(write: Put | Mark, vector_name: str) -> models.PointStruct:
+    if isinstance(write, Mark):
+        return models.PointStruct(id=write.id, vector={}, payload=write.payload)
+    return models.PointStruct(
+        id=write.id, vector={vector_name: write.vector.values.tolist()}, payload=dict(write.payload)
+    )
+
+
+def _not_newer(version: int) -> models.FieldCondition:
+    return models.FieldCondition(key="version", range=models.Range(lte=float(version)))
+
+
+def _live(ids: Sequence[ChunkId], version: int) -> models.Filter:
+    live = _equal("state", models.MatchValue(value=State.LIVE.value))
+    return models.Filter(must=[models.HasIdCondition(has_id=list(ids)), live, _not_newer(version)])
+
+
+def _holds(condition: Condition, declared: FieldType | None) -> models.FieldCondition:
+    key, value = key_path(condition.field), condition.value
+    if declared == "float" and isinstance(value, int) and not isinstance(value, bool):
+        return models.FieldCondition(key=key, range=models.Range(gte=float(value), lte=float(value)))
+    return _equal(key, models.MatchValue(value=value))
+
+
+def _equal(key: str, match: models.MatchValue | models.MatchAny) -> models.FieldCondition:
+    return models.FieldCondition(key=key, match=match)
