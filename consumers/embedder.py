@@ -5,6 +5,11 @@ the pipeline, and commits: only what is done without a gap, only after the index
 interval. It never waits for the pipeline while it holds partitions, so the group sees it alive; a backlog above its
 bound pauses the partitions, and polling goes on.
 
+A commit says of which sources everything below it is done (``stream.claim``). A partition whose committed offset
+claims less than this embedder admits, because a source joined since, is read again from where the claim ends. Where
+headers come by that it does not know, it looks whether the collection accepts them by now: another embedder, started
+with a newer configuration, may have joined a source. Then all its partitions are taken anew.
+
 When partitions are revoked it starts nothing more of theirs, lets what is in flight finish within a deadline, commits
 and lets go. Lost partitions are dropped as they are and nothing is committed.
 """
@@ -18,8 +23,9 @@ from typing import Protocol
 from adapters.metrics import Metrics
 from consumers.pipeline import Pipeline
 from consumers.workload import Workload
-from stream.errors import Outage, Poison
-from stream.intake import Admission, Erased, Mismatched, OtherLineage, Work
+from stream.claim import Claim, claim_of
+from stream.errors import Fatal, Outage, Poison
+from stream.intake import Admission, Erased, Mismatched, OtherLineage, Repeated, Work
 from stream.letterbox import Letterbox, undeliverable
 from stream.ports import Clock, Committed, Consumer, Outgoing, Partition, Polled, Producer, Record, VectorIndex
 
@@ -48,6 +54,8 @@ class EmbedderParts:
     backlog_tokens: int
     flush_interval_s: float
     drain_deadline_s: float
+    readmit: Callable[[], Admission] | None = None
+    """What the collection accepts by now."""
     every_while: Callable[[], None] = lambda: None
     """Called once a flush interval, for what is looked at now and then (lag, lineage)."""
 
@@ -69,6 +77,9 @@ class Embedder:
         self._parts = parts
         self._workload = workload
         self._consumer: Consumer | None = None
+        self._admission = parts.admission
+        self._met_unknown = False
+        self._claims: dict[Partition, Claim] = {}
         self._paused: set[Partition] = set()
         self._unsent: deque[_Unsent] = deque()
         self._commit_due = float("-inf")
@@ -76,9 +87,49 @@ class Embedder:
     # --- assignment ---
 
     def on_assigned(self, partitions: Sequence[Partition], committed: Mapping[Partition, Committed]) -> None:
-        """Each goes on behind its committed offset."""
+        """Each goes on behind its committed offset, or goes back where that does not claim all that is admitted."""
+        back = self._assign(partitions, committed)
+        if back:
+            _LOG.info("%d partitions are read again for a source that joined.", len(back))
+            self._go_back(back)
+
+    def _assign(
+        self, partitions: Sequence[Partition], committed: Mapping[Partition, Committed]
+    ) -> dict[Partition, int | None]:
+        """Takes them; gives those that have to be read from before their offset, and from where."""
         self._paused.difference_update(partitions)
-        self._workload.assign(partitions, committed)
+        self._claims.update({partition: claim_of(committed.get(partition)) for partition in partitions})
+        back: dict[Partition, int | None] = {}
+        for partition, known in committed.items():
+            start = self._claims[partition].start(self._admission.sources)
+            if start is None or start < known.offset:
+                back[partition] = start
+        starts = {**committed, **{partition: Committed(start or 0) for partition, start in back.items()}}
+        self._workload.assign(partitions, starts)
+        return back
+
+    def _go_back(self, places: Mapping[Partition, int | None], paused: Sequence[Partition] = ()) -> None:
+        """Not tried again: what came from behind these places meanwhile would pass for all that there is."""
+        try:
+            self._bound().rewind(places)
+            self._bound().resume(paused)
+        except Outage as outage:
+            raise Fatal(
+                f"A partition cannot be read again for a source that joined ({outage}); start again."
+            ) from outage
+
+    def _take_anew(self, admission: Admission) -> None:
+        """As if every partition left and came back: what is in flight is finished, the rest read again."""
+        mine = self._workload.partitions()
+        self._workload.settle(mine, self._parts.drain_deadline_s)
+        done = {place: self._claim(place, offset) for place, offset in self._workload.done().items()}
+        paused = sorted(self._paused)
+        self._forget(mine)
+        self._admission = admission
+        back = self._assign(mine, done)
+        _LOG.info("The collection accepts a source more: %d partitions are taken anew for it.", len(mine))
+        # A partition of which nothing was read has no position yet but its first record.
+        self._go_back({**{place: known.offset or None for place, known in done.items()}, **back}, paused)
 
     def on_revoked(self, partitions: Sequence[Partition]) -> None:
         """Drains, commits, lets go."""
@@ -102,6 +153,8 @@ class Embedder:
         self._unsent = deque(unsent for unsent in self._unsent if unsent.record.partition not in leaving)
         self._workload.release(partitions)
         self._paused.difference_update(partitions)
+        for partition in partitions:
+            self._claims.pop(partition, None)
 
     # --- work ---
 
@@ -142,12 +195,22 @@ class Embedder:
             self._commit_due = now + self._parts.flush_interval_s
             self._parts.metrics.oldest_unapplied(self._workload.oldest_ts_ms)
             self._commit(self._workload.committable())
+            self._look_for_new_sources()
             self._parts.every_while()
+
+    def _look_for_new_sources(self) -> None:
+        """An event of another chunking looks the same, so this is asked as often as one of those was dropped."""
+        if self._parts.readmit is None or not self._met_unknown:
+            return
+        admission = self._parts.readmit()
+        self._met_unknown = False
+        if not admission.sources.keys() <= self._admission.sources.keys():
+            self._take_anew(admission)
 
     def _take(self, polled: Polled) -> None:
         for record in polled.records:
             try:
-                intake = self._parts.admission.of(record)
+                intake = self._admission.of(record, self._claims[record.partition])
             except Poison as poison:
                 letter = self._parts.letterbox.letter(record, _STAGE, poison)
                 self._unsent.append(_Unsent(record, poison, letter, self._workload.hold(record)))
@@ -157,10 +220,11 @@ class Embedder:
                     self._workload.arrive(record, event)
                     continue
                 case Mismatched(fingerprint):
+                    self._met_unknown = True
                     self._parts.metrics.mismatched(fingerprint)
                 case OtherLineage():
                     self._parts.metrics.events("other_lineage")
-                case Erased():
+                case Erased() | Repeated():
                     self._parts.metrics.events("ignored")
             self._workload.arrive(record, None)
         self._workload.reach(polled.ends)
@@ -205,8 +269,11 @@ class Embedder:
         if not offsets:
             return
         self._parts.index.flush()
-        self._bound().commit(offsets)
+        self._bound().commit({place: self._claim(place, offset) for place, offset in offsets.items()})
         self._workload.committed(offsets)
+
+    def _claim(self, partition: Partition, offset: int) -> Committed:
+        return self._claims[partition].at(offset, self._admission.sources).committed(offset)
 
     def _bound(self) -> Consumer:
         if self._consumer is None:

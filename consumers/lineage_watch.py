@@ -3,6 +3,10 @@
 Compared at start, at assignment and every second. A change is Fatal before another record is turned into an event,
 but for those of the last second; these carry the old lineage in the new topic's small versions, and the index that
 they go to is to be rebuilt anyway.
+
+Members of a group may know different sources while a new one joins and they are restarted one by one. All write to
+the same place, and the last one wins; so each reads it again every second, adds what it says to its own, and writes
+once more what another one's commit had left out. A member speaks for the sources of which it had partitions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -50,15 +54,22 @@ class LineageWatch:
         self._interval_s = interval_s
         self._due = float("-inf")
         self._known = Followed()
+        """What the group follows, as far as it was seen here."""
+        self._stored = Followed()
+        """What stands beside the group's offset, when last looked at."""
         self._now: dict[str, str] = {}
+        self._followed: dict[str, str] = {}
         self._starts: dict[Partition, Committed] = {}
 
     def start(self) -> None:
         """Reads what the group committed before. Raises Fatal where a lineage or a mapping changed since."""
-        committed = self._topics.committed(self._group, [self._place])
-        self._known = from_metadata(committed.get(self._place))
-        check_mappings(self._known.headers, self._headers)
+        self._read_again()
         self.check()
+
+    @property
+    def overwritten(self) -> bool:
+        """Whether another member's commit left out what this one had said."""
+        return not self._stored.holds(self._known)
 
     def check(self) -> None:
         """Compares with the broker now. Raises Fatal where a lineage changed or a topic is gone."""
@@ -73,12 +84,12 @@ class LineageWatch:
         self._now = now
 
     def check_when_due(self, monotonic_s: float) -> None:
-        """As :meth:`check`, at most once an interval. A broker that does not answer changed nothing."""
+        """As :meth:`start`, at most once an interval. A broker that does not answer changed nothing."""
         if monotonic_s < self._due:
             return
         self._due = monotonic_s + self._interval_s
         try:
-            self.check()
+            self.start()
         except Outage:
             return
 
@@ -92,6 +103,8 @@ class LineageWatch:
                 self.start()
             if mine and (source not in self._known.lineages or any(place not in committed for place in mine)):
                 self._begin_or_resume(topic, source, mine, committed)
+            if mine:
+                self._followed[source] = self._headers[source]
 
     def of(self, source: str) -> str:
         """The lineage that this source's events carry."""
@@ -102,16 +115,26 @@ class LineageWatch:
         consumed before, where each of their partitions begins. So a member that is killed, or joins, before it read
         a partition's first record finds an offset there.
         """
-        lineages = {**self._known.lineages, **self._now}
-        if not lineages:
+        following = self._following()
+        if not following.lineages:
             return {}
-        followed = Followed(lineages, {**self._known.headers, **self._headers})
-        return {**self._starts, self._place: Committed(0, to_metadata(followed))}
+        return {**self._starts, self._place: Committed(0, to_metadata(following))}
 
     def committed(self) -> None:
         """The transaction of the last :meth:`commit` is done."""
-        self._known = Followed({**self._known.lineages, **self._now}, {**self._known.headers, **self._headers})
+        self._known = self._stored = self._following()
         self._starts.clear()
+
+    def _following(self) -> Followed:
+        return self._known.joined(
+            Followed({source: self._now[source] for source in self._followed}, dict(self._followed))
+        )
+
+    def _read_again(self) -> None:
+        committed = self._topics.committed(self._group, [self._place])
+        self._stored = from_metadata(committed.get(self._place))
+        check_mappings(self._stored.headers, self._headers)
+        self._known = self._known.joined(self._stored)
 
     def _begin_or_resume(
         self, topic: str, source: str, mine: Sequence[Partition], committed: Mapping[Partition, Committed]

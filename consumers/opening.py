@@ -1,10 +1,10 @@
 """How an embedder comes to the collection that it may write.
 
 Its name is that of its contract, so it is either this contract's own or not there. One that is there is checked:
-contract, mappings and lineage by its record, the encoder by its probes; new sources join it. One that is not there
-is created with both, and the alias is set if nobody searches yet. Where the alias already shows a collection of
-*another* contract the embedder refuses, with both sides shown: what looks like a changed setting would otherwise
-start to embed a whole corpus beside the index that users search.
+contract, mappings and lineage by its record, the encoder by its probes; new sources join it, and payload fields
+declared since get their index. One that is not there is created with both, and the alias is set if nobody searches
+yet. Where the alias already shows a collection of *another* contract the embedder refuses, with both sides shown:
+what looks like a changed setting would otherwise start to embed a whole corpus beside the index that users search.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,8 +32,17 @@ class OpenCollection:
     @property
     def admission(self) -> Admission:
         """Which events may be applied to it."""
-        sources: dict[Fingerprint, str] = {value: source for source, value in self.record.accepted.items()}
-        return Admission(sources, self.record.lineage)
+        return _admission(self.record)
+
+
+def admission_now(catalog: IndexCatalog, name: str) -> Admission:
+    """Which events a collection accepts by now: another embedder may have opened it for a source more."""
+    return _admission(from_json(catalog.metadata(name)))
+
+
+def _admission(record: CollectionRecord) -> Admission:
+    sources: dict[Fingerprint, str] = {value: source for source, value in record.accepted.items()}
+    return Admission(sources, record.lineage)
 
 
 def open_for_writing(
@@ -65,6 +74,8 @@ def open_for_writing(
     found = from_json(catalog.metadata(name))
     found.joined(contract, lineage)
     probes.check(found.probes, encoder, name)
+    # Before the first event that carries them; a refusal here leaves the sources out, too.
+    catalog.ensure_fields(name, fields)
     record = _join(catalog, name, contract, lineage)
     if index_name not in catalog.aliases():
         catalog.switch_alias(index_name, None, name)

@@ -109,6 +109,11 @@ class Workload:
                 if held.progress.committable > held.committed
             }
 
+    def done(self) -> dict[Partition, int]:
+        """Of every partition of ours the offset below which everything is done."""
+        with self._changed:
+            return {partition: held.progress.committable for partition, held in self._held.items()}
+
     def committed(self, offsets: Mapping[Partition, int]) -> None:
         """These were committed."""
         with self._changed:

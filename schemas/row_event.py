@@ -1,7 +1,7 @@
 """What a record of a source says about one row, whatever format it came in.
 
-Every format's decoder ends here, so that the mapping from rows to changes is written once: the envelope of Debezium
-and the plain document today, flattened, Avro and the envelopes of other databases behind the same union.
+Every format's decoder ends here, so that the mapping from rows to changes is written once: Debezium's envelope and
+its flattened row, MongoDB's events and the plain document stand behind the same union, framed by a registry or not.
 
 A row's values are those of JSON: integers inside 64 bits, no NaN, no lone surrogate. ``None`` is the database's NULL;
 a column that is not in the mapping is absent, which is another thing.
@@ -24,11 +24,12 @@ class ColumnType:
     """What the schema that travels with a value says of a column.
 
     ``connect`` is Kafka Connect's type (``string``, ``bytes``, ``int64`` …), ``semantic`` the schema's name, such as
-    ``io.debezium.time.MicroTimestamp``.
+    ``io.debezium.time.MicroTimestamp``, ``scale`` that of a decimal: its digits behind the point.
     """
 
     connect: str
     semantic: str | None = None
+    scale: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from stream.errors import Fatal
 CHUNKER_REVISION = 1
 """Raised with every change of the code after which some text is cut differently."""
 
-Strategy = Literal["fixed", "anchored"]
+Strategy = Literal["anchored", "fixed", "sentence", "structure"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class ChunkingContract:
     template: str = "title-blank-passage"
     normalization: str = "lf"
     revision: int = CHUNKER_REVISION
+    library: str | None = None
+    """Name and version of the library that decides with it, ``stream.chunking.library_of(strategy)``. Where there is
+    none it enters no fingerprint.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +132,11 @@ def fingerprint(facts: Mapping[str, Json]) -> Fingerprint:
 
 
 def as_json(part: ChunkingContract | TextMapping | EncodingContract) -> dict[str, Json]:
-    """The fields of one part, tuples as lists."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(part).items()}
+    """The fields of one part, tuples as lists. A chunking without a library does not speak of one."""
+    facts = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(part).items()}
+    if isinstance(part, ChunkingContract) and part.library is None:
+        del facts["library"]
+    return facts
 
 
 def _encoding_facts(encoding: EncodingContract) -> dict[str, Json]:

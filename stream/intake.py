@@ -3,6 +3,9 @@
 The headers decide first. A record of another chunking, or of another lineage than the collection's, is dropped before
 its value is parsed: another group serves it, or its versions cannot be compared. A null value says that the document
 was erased from the topic; its points were erased beside it. Whatever else cannot be read is poison.
+
+Where a partition is read again for a source that joined (see ``stream.claim``), what was done before is passed over
+by its header too.
 """
 
 from collections.abc import Mapping
@@ -12,6 +15,7 @@ from schemas import chunk_codec
 from schemas.chunk_event import ChunkEvent, EventHeaders
 from schemas.identity import Fingerprint
 from schemas.malformed import Malformed
+from stream.claim import NOTHING, Claim
 from stream.errors import Poison
 from stream.ports import Record
 
@@ -44,7 +48,12 @@ class Work:
     headers: EventHeaders
 
 
-Intake = Work | Mismatched | OtherLineage | Erased
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A record that a member of the group was done with before the partition was read again, unread."""
+
+
+Intake = Work | Mismatched | OtherLineage | Erased | Repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +63,29 @@ class Admission:
     sources: Mapping[Fingerprint, str]
     lineages: Mapping[str, str]
 
-    def of(self, record: Record) -> Intake:
-        """Raises Poison where the record is neither of these."""
+    def of(self, record: Record, claim: Claim = NOTHING) -> Intake:
+        """Raises Poison where the record is neither of these. ``claim`` tells what of its partition is done."""
         if record.value is None:
             return Erased()
         try:
             headers = chunk_codec.decode_headers(record.headers)
+        except Malformed as error:
+            if record.offset < claim.read_to:
+                return Repeated()
+            raise Poison(error.kind, str(error)) from error
+        if claim.covers(headers.chunking, record.offset):
+            return Repeated()
+        return self._under(headers, record, record.value)
+
+    def _under(self, headers: EventHeaders, record: Record, value: bytes) -> Intake:
+        try:
             source = self.sources.get(headers.chunking)
             if source is None:
                 return Mismatched(headers.chunking)
             if self.lineages.get(source) != headers.lineage:
                 return OtherLineage(source, headers.lineage)
             key = chunk_codec.decode_key(record.key)
-            event = chunk_codec.decode(record.value)
+            event = chunk_codec.decode(value)
             chunk_codec.require_agreement(headers, event)
         except Malformed as error:
             raise Poison(error.kind, str(error)) from error

@@ -28,6 +28,14 @@ class Followed:
     lineages: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def joined(self, other: "Followed") -> "Followed":
+        """With what ``other`` says besides, or says otherwise."""
+        return Followed({**self.lineages, **other.lineages}, {**self.headers, **other.headers})
+
+    def holds(self, other: "Followed") -> bool:
+        """Whether ``other`` says nothing more, and nothing otherwise."""
+        return self.joined(other) == self
+
 
 def to_metadata(followed: Followed) -> str:
     """As it stands beside a committed offset."""
@@ -89,15 +97,17 @@ def check_resumable(
 
     A source that was never consumed begins at its earliest records. One that was, and of which some partition has no
     offset any more, goes on only if that partition's history is complete: a replay from the start then ends at the
-    newest revision of every document. Offsets without a lineage tell that the chunk topic was deleted.
+    newest revision of every document. Offsets without any lineage tell that the chunk topic was deleted. Where other
+    sources' lineages are there, a member that did not know this source yet wrote over its own, and it goes on.
     """
-    if source not in known:
-        if any(place in committed for place in low_watermarks):
-            raise Fatal(
-                f"Source {source!r} was consumed before, but its lineage is gone: the chunk topic was deleted; raise "
-                "index.generation by one and start again."
-            )
+    begun = any(place in committed for place in low_watermarks)
+    if source not in known and not begun:
         return
+    if not known:
+        raise Fatal(
+            f"Source {source!r} was consumed before, but its lineage is gone: the chunk topic was deleted; raise "
+            "index.generation by one and start again."
+        )
     for partition, low in low_watermarks.items():
         if partition not in committed and low > 0:
             raise Fatal(

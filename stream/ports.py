@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 from schemas.chunk_event import Headers, Json
 from schemas.identity import ChunkId, DocId
+from schemas.wrapped import Said
 from stream.contract import EncodingContract
 from stream.points import DenseVector, Hit, Point, StoredPoint, Write
 
@@ -104,7 +105,8 @@ class Consumer(Protocol):
     Laws: records of a partition come in offset order, each at least once from the committed offset on; a partition
     without a commit is read from its earliest record; a committed offset that the topic no longer has is Fatal, never
     a jump; a paused partition brings nothing while polling goes on; after ``commit`` returns, a successor starts
-    there; ``commit`` of a partition that is not assigned any more raises nothing and commits nothing.
+    there and is told its metadata; ``commit`` of a partition that is not assigned any more raises nothing and commits
+    nothing; a commit may lie below the one before it.
     """
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
@@ -114,10 +116,10 @@ class Consumer(Protocol):
 
     def resume(self, partitions: Sequence[Partition]) -> None: ...
 
-    def rewind(self, offsets: Mapping[Partition, int]) -> None:
-        """Read again from these offsets."""
+    def rewind(self, offsets: Mapping[Partition, int | None]) -> None:
+        """Read again from these offsets; None: from the partition's earliest record."""
 
-    def commit(self, offsets: Mapping[Partition, int]) -> None: ...
+    def commit(self, offsets: Mapping[Partition, Committed]) -> None: ...
 
     def close(self) -> None:
         """Revokes (draining through ``on_revoked``), then leaves the group."""
@@ -173,6 +175,21 @@ class Topics(Protocol):
 
     def committed(self, group: str, partitions: Sequence[Partition]) -> Mapping[Partition, Committed]:
         """Partitions without a commit are left out."""
+
+
+class Unframer(Protocol):
+    """Takes keys and values out of the frames of a schema registry.
+
+    Laws: a part that is not framed comes back as it is; a framed one says what Kafka Connect's JSON converter would
+    have written for the same value, with its schema; the registry is asked once a schema, never once a record;
+    a registry that is away is an Outage and decides nothing; Poison (bytes that their schema does not describe, a
+    schema that the registry does not have) follows from the record.
+    """
+
+    def unframed(self, record: Record) -> tuple[Said | None, Said | None]:
+        """Key and value. Raises Poison, Outage and Fatal."""
+
+    def close(self) -> None: ...
 
 
 class Bus(Protocol):
@@ -256,6 +273,14 @@ class IndexCatalog(Protocol):
         self, name: str, vector: VectorSpec, fields: Mapping[str, FieldType], metadata: Mapping[str, Json]
     ) -> None:
         """``doc_id``, ``tenant``, ``state`` and ``fields`` are indexed before the first write; ``version`` is not."""
+
+    def ensure_fields(self, name: str, fields: Mapping[str, FieldType]) -> None:
+        """Fields declared since the collection was made are indexed too, over the points stored by then.
+
+        Nothing happens to a field that is indexed as its type already, and none is taken away, so the call may be
+        repeated and raced. Raises Fatal, naming field and both types, where one is indexed as another type (and
+        then indexes none of them), or where the collection does not exist. Durable when it returns.
+        """
 
     def metadata(self, name: str) -> Mapping[str, Json]:
         """Raises Fatal where the collection does not exist."""

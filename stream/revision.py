@@ -4,19 +4,20 @@ Pure: the same change under the same contract gives the same event in every proc
 row name the same points. An event that would not fit the chunk topic is poison, decided by its encoded size.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from schemas import chunk_codec
 from schemas.chunk_event import Chunk, ChunkEvent, EventHeaders
 from schemas.identity import DocId, Fingerprint, chunk_ids
 from schemas.malformed import Malformed
 from stream.change import Delete, Upsert
-from stream.chunking import cut
+from stream.chunking import Passage, cut
 from stream.contract import ChunkingContract
 from stream.errors import Poison
 from stream.partitioning import partition_of
 from stream.ports import Outgoing, Partition, Tokenizer
-from stream.text import embedded_text, fit_title, normalize
+from stream.text import embedded_text, fit_title, normalize, separator_tokens
 
 _WHITE = tuple(sign for sign in map(chr, range(0x3001)) if sign.isspace())
 """Beyond them no character is white space."""
@@ -30,6 +31,12 @@ class Cutter:
 
     contract: ChunkingContract
     tokenizer: Tokenizer
+    _room: int = field(init=False)
+    """Tokens of title and passage together, at most."""
+
+    def __post_init__(self) -> None:
+        limits = self.contract.max_tokens + self.contract.title_max_tokens
+        object.__setattr__(self, "_room", limits + separator_tokens(self.tokenizer))
 
     def event(self, source: str, change: Upsert | Delete, lineage: str) -> ChunkEvent:
         """The whole revision."""
@@ -43,8 +50,8 @@ class Cutter:
                 tenant=change.tenant,
                 source_ts_ms=change.source_ts_ms,
             )
-        passages = cut(normalize(change.text), self.contract, self.tokenizer)
         title = self.embedded_title(change.title)
+        passages = self._passages(normalize(change.text), title)
         ids = chunk_ids(change.doc_id, (embedded_text(title, passage.text) for passage in passages))
         return ChunkEvent(
             "upsert",
@@ -64,6 +71,28 @@ class Cutter:
     def embedded_title(self, title: str | None) -> str | None:
         """The part of a title that is embedded with each passage."""
         return None if title is None else fit_title(title, self.tokenizer, self.contract.title_max_tokens)
+
+    def _passages(self, text: str, title: str | None) -> tuple[Passage, ...]:
+        """Passages that fit the encoder behind the title too: counted as they are embedded, and where one has more
+        tokens than its parts are allowed, the text is cut again to so many fewer.
+        """
+        contract = self.contract
+        passages = cut(text, contract, self.tokenizer)
+        if title is None:
+            return passages
+        while (excess := self._most_tokens(title, passages) - self._room) > 0:
+            if excess >= contract.max_tokens:
+                raise Poison(
+                    "unsplittable",
+                    f"Behind the title {title!r} no passage is short enough for chunking.max_tokens = "
+                    f"{self.contract.max_tokens}; raise it, or set chunking.title_max_tokens = 0.",
+                )
+            contract = replace(contract, max_tokens=contract.max_tokens - excess)
+            passages = cut(text, contract, self.tokenizer)
+        return passages
+
+    def _most_tokens(self, title: str, passages: Sequence[Passage]) -> int:
+        return max(self.tokenizer.counts([embedded_text(title, passage.text) for passage in passages]), default=0)
 
 
 @dataclass(frozen=True, slots=True)

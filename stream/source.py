@@ -18,7 +18,7 @@ from stream.errors import Misuse
 from stream.payload import RESERVED
 from stream.ports import FieldType
 
-Format = Literal["debezium", "document"]
+Format = Literal["debezium", "mongodb", "document"]
 OnTruncate = Literal["stop", "dead-letter"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")

@@ -6,6 +6,10 @@ and the passage.
 
 A title shares the encoder's window with every passage of its document, so what is embedded of it is cut once, to a
 limit of its own. The whole title is stored and shown. Law: nothing is truncated by the encoder, silently.
+
+Some tokenizers count more over the joint of two texts than in each alone (a blank line is one token at the end of a
+text and two before a word). What joints usually cost is measured here, on ends and beginnings of every kind, and kept
+free; ``stream.revision`` counts each text as it is embedded, so that the limit holds for the unusual ones too.
 """
 
 import re
@@ -15,6 +19,9 @@ from stream.ports import Tokenizer
 NORMALIZATION = "lf"
 TEMPLATE = "title-blank-passage"
 SEPARATOR = "\n\n"
+
+_ENDS = ("word", "Word", "7", ".", ")", "`", "é", "数", "😀", "ש")
+_BEGINNINGS = ("word", "Word", "7", "(", "#", "-", "`", "é", "数", "😀", "ש")
 
 _WORD = re.compile(r"\S+")
 _LONGEST_TITLE = 1 << 14
@@ -29,6 +36,26 @@ def normalize(text: str) -> str:
 def embedded_text(title: str | None, passage: str) -> str:
     """What the encoder sees: the passage alone where there is no title, else title, blank line, passage."""
     return f"{title}{SEPARATOR}{passage}" if title else passage
+
+
+def separator_tokens(tokenizer: Tokenizer) -> int:
+    """How many tokens title and passage have more together than each alone, at most, as far as is known before."""
+    return max(
+        tokenizer.count(SEPARATOR),
+        *(_joint(tokenizer, end, SEPARATOR, beginning) for end in _ENDS for beginning in _BEGINNINGS),
+    )
+
+
+def prompt_tokens(prompt: str, tokenizer: Tokenizer) -> int:
+    """How many tokens a text has more behind this prompt than alone, at most; 0 without a prompt."""
+    if not prompt:
+        return 0
+    return max(tokenizer.count(prompt), *(_joint(tokenizer, "", prompt, beginning) for beginning in _BEGINNINGS))
+
+
+def _joint(tokenizer: Tokenizer, end: str, between: str, beginning: str) -> int:
+    whole, *parts = tokenizer.counts((end + between + beginning, end, beginning))
+    return whole - sum(parts)
 
 
 def fit_title(title: str | None, tokenizer: Tokenizer, max_tokens: int) -> str | None:

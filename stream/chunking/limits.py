@@ -14,6 +14,8 @@ from stream.text import NORMALIZATION, TEMPLATE
 SMALLEST_MAX_TOKENS = 16
 """Below it a single character of some scripts may not fit, and no passage says anything."""
 
+_DISJOINT = ("anchored", "structure")
+
 
 def validate(
     contract: ChunkingContract,
@@ -24,7 +26,7 @@ def validate(
 ) -> None:
     """Raises Misuse with one sentence. All sizes are in tokens; ``special_tokens`` are those that one text gets.
 
-    ``separator_tokens`` is ``tokenizer.count(stream.text.SEPARATOR)``, and counts only where titles are embedded.
+    ``separator_tokens`` is that of ``stream.text``, and counts only where titles are embedded.
     """
     for sentence in (*_unknown(contract), *_unordered(contract)):
         raise Misuse(sentence)
@@ -59,14 +61,13 @@ def _unordered(contract: ChunkingContract) -> Iterator[str]:
         yield f"chunking.min_tokens = {least} exceeds chunking.max_tokens = {most}; lower it."
     if overlap >= most:
         yield f"chunking.overlap_tokens = {overlap} must be below chunking.max_tokens = {most}; lower it."
-    if contract.strategy == "anchored":
-        if least > most // 2:
-            yield (
-                f"chunking.min_tokens = {least} exceeds half of chunking.max_tokens = {most}: two passages below the "
-                "minimum could not be merged; lower the one or raise the other."
-            )
-        if overlap:
-            yield (
-                f"chunking.overlap_tokens = {overlap} has no meaning for the strategy 'anchored', whose passages do "
-                "not overlap; remove it, or choose the strategy 'fixed'."
-            )
+    if contract.strategy == "anchored" and least > most // 2:
+        yield (
+            f"chunking.min_tokens = {least} exceeds half of chunking.max_tokens = {most}: two passages below the "
+            "minimum could not be merged; lower the one or raise the other."
+        )
+    if contract.strategy in _DISJOINT and overlap:
+        yield (
+            f"chunking.overlap_tokens = {overlap} has no meaning for the strategy {contract.strategy!r}, whose "
+            "passages do not overlap; remove it, or choose the strategy 'sentence' or 'fixed'."
+        )

@@ -13,6 +13,7 @@ Memory hardly grows with the text: strategies divide it stretch by stretch (``st
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
@@ -30,6 +31,11 @@ _COUNTED_AT_ONCE = 1 << 16
 
 _WORDS_KNOWN = 1 << 19
 """Distinct words remembered: some 60 MB. Natural texts stay far below; a dump of identifiers does not."""
+
+_JOINED = 2
+"""Words that have more tokens alone than together have at most so many times more, or are taken for too long."""
+_SAMPLE = 1 << 11
+"""Code points by which a tokenizer is judged."""
 
 _SPACE = re.compile(r"\s")
 
@@ -69,6 +75,30 @@ class Division:
         for rank in ranks:
             pieces = [part for piece in pieces for part in self._parted(piece, rank)]
         return self._limited(pieces)
+
+    def between(self, places: list[int], end: int) -> list[Unit]:
+        """The units that begin at ``places`` and end before the next one, or ``end``; finer where one is too long."""
+        return self._limited(self._without_space(places, end, Rank.BLOCK))
+
+    def tokens(self, text: str) -> int:
+        """Of a part of the text, word by word; counted whole where that may make it fit the limit."""
+        words = text.split()
+        self._learn(words)
+        tokens = sum(map(self._known.__getitem__, words))
+        if self._limit < tokens <= self._limit * _JOINED and self._joins:
+            return self._tokenizer.count(text)
+        return tokens
+
+    @cached_property
+    def _joins(self) -> bool:
+        """Whether words may have fewer tokens together than alone, going by the beginning of the text."""
+        sample = self._text[:_SAMPLE]
+        words = sample.split()
+        self._learn(words)
+        spans = self._tokenizer.spans(sample)
+        return len(spans) != sum(map(self._known.__getitem__, words)) or any(
+            len(sample[begin:end].split()) > 1 for begin, end in spans
+        )
 
     def finer(self, unit: Unit) -> list[Unit]:
         """At least two units in place of one whose words fit the limit one by one and not together."""

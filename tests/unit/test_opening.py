@@ -32,8 +32,11 @@ def catalog():
     return MemoryCatalog()
 
 
-def opened(catalog, contract=CONTRACT, lineages=LINEAGES, encoder=ENCODER, generation=1):
-    return open_for_writing(catalog, "kb", generation, contract, lineages, {"colour": "keyword"}, encoder)
+FIELDS = {"colour": "keyword"}
+
+
+def opened(catalog, contract=CONTRACT, lineages=LINEAGES, encoder=ENCODER, generation=1, fields=FIELDS):
+    return open_for_writing(catalog, "kb", generation, contract, lineages, fields, encoder)
 
 
 def test_the_first_embedder_creates_the_collection_with_contract_lineage_and_probes(catalog):
@@ -68,6 +71,21 @@ def test_a_new_source_joins_and_the_others_stay(catalog):
     assert joined.admission.lineages == BOTH_LINEAGES
     # An embedder that does not know the new source keeps it.
     assert set(opened(catalog).admission.sources.values()) == {"docs", "wiki"}
+
+
+def test_a_payload_field_declared_later_is_indexed(catalog):
+    opened(catalog)
+    opened(catalog, fields={"colour": "keyword", "pages": "integer"})
+    with pytest.raises(Fatal, match="'pages' is declared float"):
+        catalog.ensure_fields(NAME, {"pages": "float"})
+
+
+def test_a_payload_field_of_another_type_is_refused_and_leaves_no_trace(catalog):
+    opened(catalog)
+    before = catalog.metadata(NAME)
+    with pytest.raises(Fatal, match="'colour' is declared integer"):
+        opened(catalog, BOTH, BOTH_LINEAGES, fields={"colour": "integer"})
+    assert catalog.metadata(NAME) == before
 
 
 def test_another_contract_is_refused_with_both_sides_and_makes_no_collection(catalog):

@@ -28,7 +28,7 @@ def test_a_name_that_would_have_to_be_escaped_somewhere_is_refused(name):
     ("change", "sentence"),
     [
         ({"topic": ""}, "has no topic"),
-        ({"format": "avro"}, "known are 'debezium', 'document'"),
+        ({"format": "avro"}, "known are 'debezium', 'mongodb', 'document'"),
         ({"on_truncate": "ignore"}, "known are 'stop', 'dead-letter'"),
         ({"text": ()}, "maps no text"),
         ({"text": (Column("a"), Column("a", optional=True))}, "'a' twice in text"),
