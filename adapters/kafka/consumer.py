@@ -65,7 +65,7 @@ class KafkaConsumer:
         self._step = step
         self._mine: dict[tuple[str, int], Partition] = {}
         self._started: set[Partition] = set()
-        self._rewind_at_start: dict[Partition, int] = {}
+        self._rewind_at_start: dict[Partition, int | None] = {}
         self._records: list[Record] = []
         self._ends: dict[Partition, int] = {}
         self._raised: BaseException | None = None
@@ -105,7 +105,7 @@ class KafkaConsumer:
         with self._translated("Resuming"):
             self._client.resume([_place(partition) for partition in self._still_mine(partitions)])
 
-    def rewind(self, offsets: Mapping[Partition, int]) -> None:
+    def rewind(self, offsets: Mapping[Partition, int | None]) -> None:
         """Partitions that are not assigned are passed over.
 
         librdkafka forgets a seek, without an error, that comes before it has begun to read the partition; so until a
@@ -120,11 +120,14 @@ class KafkaConsumer:
             else:
                 self._rewind_at_start[partition] = offsets[partition]
 
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
+    def commit(self, offsets: Mapping[Partition, Committed]) -> None:
         """Blocks until the group's coordinator has answered, and librdkafka waits for one that is away: the heartbeat
         goes on meanwhile, in a thread of its own. Outage where half a minute of refusals did not end.
         """
-        places = [_place(partition, offsets[partition]) for partition in self._still_mine(list(offsets))]
+        places = [
+            TopicPartition(place.topic, place.number, offsets[place].offset, metadata=offsets[place].metadata)
+            for place in self._still_mine(list(offsets))
+        ]
         if not places:
             return
         self._step("commit offsets")
@@ -198,8 +201,9 @@ class KafkaConsumer:
             where = f"{message.topic()}/{message.partition()}" if message.topic() else ", ".join(self._topics)
             self._keep(failure(error, f"Reading {where} for group {self.group}", self._servers))
 
-    def _seek(self, partition: Partition, offset: int) -> None:
-        self._until_settled("Rewinding", NOT_FETCHING_YET, partial(self._client.seek, _place(partition, offset)))
+    def _seek(self, partition: Partition, offset: int | None) -> None:
+        place = _place(partition) if offset is None else _place(partition, offset)
+        self._until_settled("Rewinding", NOT_FETCHING_YET, partial(self._client.seek, place))
 
     # --- assignment ---
 

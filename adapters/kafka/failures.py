@@ -33,7 +33,7 @@ NOT_FETCHING_YET = frozenset({E._STATE, E._PREV_IN_PROGRESS, E._IN_PROGRESS})
 UNKNOWN_TOPIC = frozenset({E.UNKNOWN_TOPIC_OR_PART, E._UNKNOWN_TOPIC, E._UNKNOWN_PARTITION, E.UNKNOWN_TOPIC_ID})
 CREDENTIALS = frozenset({E._AUTHENTICATION, E.SASL_AUTHENTICATION_FAILED, E.UNSUPPORTED_SASL_MECHANISM})
 OFFSETS_GONE = frozenset({E._AUTO_OFFSET_RESET, E.OFFSET_OUT_OF_RANGE})
-_RIGHTS = frozenset(
+RIGHTS = frozenset(
     {
         E.TOPIC_AUTHORIZATION_FAILED,
         E.GROUP_AUTHORIZATION_FAILED,
@@ -92,7 +92,7 @@ _TABLE: tuple[tuple[frozenset[int], Callable[[str], EmbedstreamError], str], ...
         "another chunker with the same [chunker] instance took over. Stop one of the two, or rename one's instance.",
     ),
     (CREDENTIALS, Fatal, "the broker at {servers} refuses the credentials. Correct them in [kafka]."),
-    (_RIGHTS, Fatal, "this user has no right to do so at {servers}. Grant it with an ACL of Kafka."),
+    (RIGHTS, Fatal, "this user has no right to do so at {servers}. Grant it with an ACL of Kafka."),
     (UNKNOWN_TOPIC, Fatal, "the topic or partition does not exist. Create it, or correct its name."),
     (
         _TOO_LARGE,

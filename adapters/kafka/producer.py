@@ -56,6 +56,7 @@ class Deliveries:
     def __init__(self, servers: str) -> None:
         self._servers = servers
         self._errors: list[EmbedstreamError] = []
+        self._topics: set[str] = set()
         self.awaited = 0
 
     @property
@@ -63,8 +64,14 @@ class Deliveries:
         """Whether a record was refused or timed out."""
         return bool(self._errors)
 
+    @property
+    def topics(self) -> list[str]:
+        """Those that were written to, sorted."""
+        return sorted(self._topics)
+
     def produce(self, client: Client, record: Outgoing) -> None:
         """Hands one record to the client; waits where its queue is full. An error is kept, not raised."""
+        self._topics.add(record.partition.topic)
         while True:
             try:
                 client.produce(

@@ -138,7 +138,6 @@ _OURS = {
     "transaction.timeout.ms": 'set "transaction_timeout_ms" in [chunker]',
     "transactional.id": 'it is made of the group and of "instance" in [chunker]',
 }
-_SECRET_WORDS = ("password", "secret", "passphrase", "key.pem", "oauthbearer.config")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +151,6 @@ class Properties:
     def servers(self) -> str:
         """Where the brokers are."""
         return self.values.get("bootstrap.servers") or self.values["metadata.broker.list"]
-
-    def without_secrets(self, text: str) -> str:
-        """The text with every secret value of these properties blotted out."""
-        for key, value in self.values.items():
-            if is_secret(key) and value:
-                text = text.replace(value, "***")
-        return text
-
-
-def is_secret(key: str) -> bool:
-    """Whether the value of this property must not be shown."""
-    return any(word in key for word in _SECRET_WORDS)
 
 
 def consumer_properties(given: Given, group: str) -> Properties:
@@ -192,6 +179,13 @@ def consumer_properties(given: Given, group: str) -> Properties:
         if key in user
     )
     return Properties({key: value for key, value in values.items() if key not in _CLASSIC_ONLY}, notes)
+
+
+def onlooker_properties(given: Given, group: str) -> Properties:
+    """For a consumer that asks about ``group`` and never joins it. Raises Misuse."""
+    common = {key: value for key, value in given.items() if key != "group.remote.assignor"}
+    joining = consumer_properties({**common, "group.protocol": "classic"}, group)
+    return Properties({**joining.values, "isolation.level": "read_uncommitted"})
 
 
 def producer_properties(given: Given) -> Properties:

@@ -6,9 +6,9 @@ meanwhile is not waited for.
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 from confluent_kafka import Consumer as Client
 
 from adapters.kafka.consumer import record_of
@@ -21,10 +21,17 @@ from stream.ports import Partition, Record
 _BATCH = 500
 _TURN_S = 0.2
 _PATIENCE_S = 30.0
+_NO_RIGHT_TO_THE_GROUP = KafkaError.GROUP_AUTHORIZATION_FAILED
+"""librdkafka looks for the coordinator of any group; to one that is never joined nobody needs a right."""
 
 
-def read_partitions(given: Given, partitions: Sequence[Partition]) -> Iterator[Record]:
-    """Every record, each partition's in offset order. Raises Outage after half a minute without a word."""
+def read_partitions(
+    given: Given, partitions: Sequence[Partition], starts: Mapping[Partition, int] | None = None
+) -> Iterator[Record]:
+    """Every record, each partition's in offset order; ``starts`` says where a partition is to be read from.
+
+    Raises Outage after half a minute without a word.
+    """
     if not partitions:
         return
     properties = consumer_properties(given, f"embedstream.look.{uuid.uuid4()}")
@@ -33,7 +40,10 @@ def read_partitions(given: Given, partitions: Sequence[Partition]) -> Iterator[R
     client: Client = witness.open(Client)
     try:
         with translated(doing, properties.servers):
-            client.assign([TopicPartition(place.topic, place.number, OFFSET_BEGINNING) for place in partitions])
+            at = starts or {}
+            client.assign(
+                [TopicPartition(place.topic, place.number, at.get(place, OFFSET_BEGINNING)) for place in partitions]
+            )
             yield from _until_the_ends(client, set(partitions), doing, properties.servers)
     finally:
         client.close()
@@ -51,7 +61,7 @@ def _until_the_ends(client: Client, reading: set[Partition], doing: str, servers
                     yield record_of(place, message)
             elif error.code() == END_OF_PARTITION:
                 reading.discard(place)
-            else:
+            elif error.code() != _NO_RIGHT_TO_THE_GROUP:
                 raise failure(error, doing, servers)
         if time.monotonic() - heard > _PATIENCE_S:
             raise Outage(f"{doing} brought nothing for {_PATIENCE_S:.0f} s from {servers}; is the broker running?")

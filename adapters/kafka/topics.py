@@ -5,38 +5,32 @@ Metadata travels with a commit and is read back here; a group may commit for a t
 how the chunker keeps its lineage.
 """
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
-    KafkaException,
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._topic import TopicDescription
 from confluent_kafka.cimpl import NewTopic
 
-from adapters.kafka.failures import UNKNOWN_TOPIC, error_of, failure
+from adapters.kafka.administrator import REQUEST_S, Administrator
+from adapters.kafka.failures import UNKNOWN_TOPIC, failure
+from adapters.kafka.group_offsets import GroupOffsets
 from adapters.kafka.properties import Given, admin_properties
-from adapters.kafka.witness import Witness
 from stream.errors import Outage
 from stream.ports import Committed, Partition, Step, TopicInfo, no_step
 
-_REQUEST_S = 15.0
 _VISIBLE_WITHIN_S = 10.0
 _PAUSE_S = 0.02
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # annotated nowhere in confluent-kafka
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-
-Answer = TypeVar("Answer")
 
 
 class KafkaTopics:
@@ -44,10 +38,12 @@ class KafkaTopics:
 
     def __init__(self, given: Given, *, step: Step = no_step) -> None:
         properties = admin_properties(given)
-        self._servers = properties.servers
-        self._witness = Witness(properties, "Asking about topics")
+        self._brokers = Administrator(properties, "Asking about topics")
+        self._client = self._brokers.client
         self._step = step
-        self._client: AdminClient = self._witness.open(AdminClient)
+        self._given = dict(given)
+        self._lock = threading.Lock()
+        self._offsets_of: dict[str, GroupOffsets] = {}
 
     def describe(self, names: Sequence[str], *, settings: bool = False) -> Mapping[str, TopicInfo]:
         """See the port. ``config`` then holds every setting of the topic, defaults included."""
@@ -63,12 +59,14 @@ class KafkaTopics:
         self._step(f"create topic {name}")
         topic = NewTopic(name, num_partitions=partitions, replication_factor=replication, config=dict(config))
         doing = f"Creating topic {name}"
-        created = self._asked(doing, lambda: self._client.create_topics([topic], request_timeout=_REQUEST_S))[name]
-        self._answer(doing, created, KafkaError.TOPIC_ALREADY_EXISTS)
+        created = self._brokers.asked(doing, lambda: self._client.create_topics([topic], request_timeout=REQUEST_S))[
+            name
+        ]
+        self._brokers.answer(doing, created, KafkaError.TOPIC_ALREADY_EXISTS)
         deadline = time.monotonic() + _VISIBLE_WITHIN_S
         while not self._descriptions([name]):
             if time.monotonic() > deadline:
-                raise Outage(f"Topic {name} was created and is not visible yet on {self._servers}.")
+                raise Outage(f"Topic {name} was created and is not visible yet on {self._brokers.servers}.")
             time.sleep(_PAUSE_S)
 
     def ends(self, topic: str) -> Mapping[Partition, int]:
@@ -83,30 +81,23 @@ class KafkaTopics:
         """See the port. Offsets inside an open transaction are not seen yet."""
         if not partitions:
             return {}
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(item.topic, item.number) for item in partitions])
-        doing = f"Reading the offsets of group {group}"
-        futures = self._asked(
-            doing, lambda: self._client.list_consumer_group_offsets([asked], request_timeout=_REQUEST_S)
-        )
-        answer = self._answer(doing, futures[group], KafkaError.GROUP_ID_NOT_FOUND)
-        places = answer.topic_partitions if answer is not None else []
-        for place in places:
-            if place.error is not None and place.error.code() not in UNKNOWN_TOPIC:
-                raise failure(place.error, doing, self._servers)
-        return {
-            Partition(place.topic, place.partition): Committed(place.offset, place.metadata or "")
-            for place in places
-            if place.error is None and place.offset >= 0
-        }
+        with self._lock:
+            offsets = self._offsets_of.get(group)
+            if offsets is None:
+                offsets = self._offsets_of[group] = GroupOffsets(self._given, group)
+        return offsets.committed(partitions, REQUEST_S)
 
     def _descriptions(self, names: Sequence[str]) -> dict[str, TopicDescription]:
         if not names:
             return {}
         doing = f"Describing {', '.join(names)}"
-        futures = self._asked(
-            doing, lambda: self._client.describe_topics(TopicCollection(list(names)), request_timeout=_REQUEST_S)
+        futures = self._brokers.asked(
+            doing, lambda: self._client.describe_topics(TopicCollection(list(names)), request_timeout=REQUEST_S)
         )
-        answers = {name: self._answer(doing, future, *UNKNOWN_TOPIC) for name, future in futures.items()}
+        answers = {
+            name: self._brokers.answer(f"Describing {name}", future, *UNKNOWN_TOPIC)
+            for name, future in futures.items()
+        }
         return {name: topic for name, topic in answers.items() if topic is not None}
 
     def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -115,10 +106,10 @@ class KafkaTopics:
             return {}
         doing = f"Reading the settings of {', '.join(names)}"
         asked = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
-        futures = self._asked(doing, lambda: self._client.describe_configs(asked, request_timeout=_REQUEST_S))
+        futures = self._brokers.asked(doing, lambda: self._client.describe_configs(asked, request_timeout=REQUEST_S))
         found: dict[str, dict[str, str]] = {}
         for resource, future in futures.items():
-            entries = self._answer(doing, future, KafkaError.TOPIC_AUTHORIZATION_FAILED, *UNKNOWN_TOPIC)
+            entries = self._brokers.answer(doing, future, KafkaError.TOPIC_AUTHORIZATION_FAILED, *UNKNOWN_TOPIC)
             found[resource.name] = {
                 key: entry.value for key, entry in (entries or {}).items() if entry.value is not None
             }
@@ -128,35 +119,17 @@ class KafkaTopics:
         doing = f"Reading the offsets of topic {topic}"
         described = self._descriptions([topic])
         if topic not in described:
-            raise failure(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), doing, self._servers)
+            raise failure(KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART), doing, self._brokers.servers)
         asked = {TopicPartition(topic, partition.id): spec for partition in described[topic].partitions}
-        futures = self._asked(
+        futures = self._brokers.asked(
             doing,
             lambda: self._client.list_offsets(
-                asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=_REQUEST_S
+                asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_S
             ),
         )
         found = {}
         for place, future in futures.items():
-            answer = self._answer(doing, future)
+            answer = self._brokers.answer(doing, future)
             if answer is not None:
                 found[Partition(topic, place.partition)] = answer.offset
         return found
-
-    def _asked(self, doing: str, request: Callable[[], Answer]) -> Answer:
-        try:
-            return request()
-        except KafkaException as exception:
-            raise failure(error_of(exception), doing, self._servers) from exception
-
-    def _answer(self, doing: str, future: "Future[Answer]", *absent: int) -> Answer | None:
-        """The answer, or None where the broker says one of ``absent``."""
-        try:
-            return future.result()
-        except KafkaException as exception:
-            error = error_of(exception)
-            if error.code() in absent:
-                return None
-            self._client.poll(0)
-            self._witness.raise_fatal()
-            raise failure(error, doing, self._servers) from exception

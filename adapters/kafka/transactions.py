@@ -21,7 +21,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Producer as Client
 
 from adapters.kafka.consumer import KafkaConsumer
-from adapters.kafka.failures import FENCED, NOT_BEGUN, error_of, failure
+from adapters.kafka.failures import FENCED, NOT_BEGUN, RIGHTS, error_of, failure
 from adapters.kafka.producer import Deliveries
 from adapters.kafka.properties import Given, transactional_properties
 from adapters.kafka.witness import Witness
@@ -130,8 +130,13 @@ class KafkaTransactionalProducer:
         if deliveries.failed:
             # A record that failed leaves a hole in the sequence numbers, on which the next transaction would stumble.
             self._discard(client)
-            deliveries.raise_worst()
-        raise failure(error, self._doing, self._servers)
+            if error.code() not in RIGHTS:
+                deliveries.raise_worst()
+        doing = self._doing
+        if error.code() in RIGHTS and deliveries.topics:
+            # Its records were only purged, which by itself would pass for an outage.
+            doing += f", which writes to {', '.join(deliveries.topics)},"
+        raise failure(error, doing, self._servers)
 
     def _abort(self, client: Client) -> None:
         """Where the broker does not answer, the client is dropped: without it the transaction cannot be committed any

