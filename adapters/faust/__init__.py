@@ -1,0 +1,1 @@
+"""The bus as Faust's worker sees it."""
