@@ -1,7 +1,7 @@
 # Two commands on a machine that has Python 3.11 or later and make: `make demo` and `make test`.
 # Everything else is installed into .venv, at the versions of constraints.txt.
 
-.PHONY: setup test check demo constraints clean
+.PHONY: setup test check demo adapter-table constraints clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -50,6 +50,12 @@ check: setup
 
 demo: setup
 	$(BIN)/embedstream demo $(DEMO_ARGS)
+
+# The table of laws and index adapters in docs/index-adapters.md, from a run of the shared suite.
+adapter-table: setup
+	PYTHONPATH=tests $(BIN)/python -m pytest -q -p law_table --law-table docs/index-adapters.md \
+	    tests/adapters/test_vector_index_laws.py tests/adapters/test_vector_index_reading_laws.py \
+	    tests/adapters/test_vector_index_model.py tests/adapters/test_index_catalog_laws.py
 
 # Moves every pin to the newest version that goes together.
 constraints: setup

@@ -25,7 +25,7 @@ from schemas.chunk_event import Json
 from schemas.identity import ChunkId, Version
 from stream.errors import Fatal, Misuse, Poison
 from stream.points import DenseVector, Mark, Payload, Put, Repaint, State, Touch, Write
-from stream.ports import VectorSpec
+from stream.ports import FieldType, VectorSpec
 
 MAX_VERSION = 2**53
 """Engines compare versions as 64-bit floats, which are exact below this."""
@@ -86,6 +86,22 @@ def admit_fields(fields: Mapping[str, object]) -> None:
             raise Misuse(f"The payload field {field!r} belongs to embedstream; give yours another name.")
         if not field or '"' in field or "\\" in field or not field.isprintable():
             raise Misuse(f"{field!r} cannot name a payload field: quotes, backslashes and control characters cannot.")
+
+
+def missing_fields(
+    collection: str, indexed: Mapping[str, FieldType], wanted: Mapping[str, FieldType]
+) -> dict[str, FieldType]:
+    """Those of ``wanted`` that have no index yet. Raises Fatal where one has an index of another type: the values
+    that are stored were written as that type, so an index of the new one would find none of them.
+    """
+    for field, kind in wanted.items():
+        if indexed.get(field, kind) != kind:
+            raise Fatal(
+                f"The payload field {field!r} is declared {kind}, and collection {collection} holds and indexes it "
+                f"as {indexed[field]}; declare it as before, give the column another name on its way into the topic, "
+                "or raise index.generation by one to build the index anew."
+            )
+    return {field: kind for field, kind in wanted.items() if field not in indexed}
 
 
 def admit_metadata(metadata: Mapping[str, Json]) -> bytes:

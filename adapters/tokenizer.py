@@ -58,7 +58,7 @@ class FileTokenizer:
         """``count`` of each text, on all cores."""
         words = self._words  # another thread may add to it or put a new one in its place; neither takes words away
         unknown = [text for text in texts if text not in words]
-        counted = dict(zip(unknown, self._counted(unknown), strict=True))
+        counted = dict(zip(unknown, self._counted(unknown), strict=True)) if unknown else {}
         counts = [words[text] if text in words else counted[text] for text in texts]
         if len(words) > _WORDS_REMEMBERED:
             words = self._words = {}

@@ -22,7 +22,7 @@ from rich.progress import track
 from rich.table import Table
 
 from adapters.tokenizer import FileTokenizer, load
-from stream.chunking import STRATEGIES, Passage, cut
+from stream.chunking import STRATEGIES, Passage, cut, library_of
 from stream.chunking.boundaries import Rank, starts
 from stream.contract import ChunkingContract, Strategy
 
@@ -82,7 +82,8 @@ def changed(before: Sequence[Passage], after: Sequence[Passage]) -> int:
 
 
 def contract(strategy: Strategy, options: argparse.Namespace, digest: str) -> ChunkingContract:
-    return ChunkingContract(strategy, options.min_tokens, options.max_tokens, 0, 0, digest)
+    library = library_of(strategy)
+    return ChunkingContract(strategy, options.min_tokens, options.max_tokens, 0, 0, digest, library=library)
 
 
 def arguments() -> argparse.Namespace:

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.tokenizer import FileTokenizer, load
-from stream.chunking import STRATEGIES, cut
+from stream.chunking import STRATEGIES, cut, library_of
 from stream.contract import ChunkingContract, Strategy
 
 LIMIT = "tokenizer alone, with spans"
@@ -49,8 +49,16 @@ def counts_of_all(tokenizer: FileTokenizer, documents: Sequence[str]) -> int:
 def cut_all(
     strategy: Strategy, options: argparse.Namespace, tokenizer: FileTokenizer, documents: Sequence[str]
 ) -> int:
-    overlap = options.max_tokens // 10 if strategy == "fixed" else 0
-    chunking = ChunkingContract(strategy, options.min_tokens, options.max_tokens, overlap, 0, tokenizer.digest)
+    overlap = options.max_tokens // 10 if strategy in ("fixed", "sentence") else 0
+    chunking = ChunkingContract(
+        strategy,
+        options.min_tokens,
+        options.max_tokens,
+        overlap,
+        0,
+        tokenizer.digest,
+        library=library_of(strategy),
+    )
     return sum(len(cut(text, chunking, tokenizer)) for text in documents)
 
 

@@ -4,7 +4,6 @@
 and ``EMBEDSTREAM_DEBUG`` is set.
 """
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -14,21 +13,27 @@ import orjson
 import typer
 from rich.console import Console
 
+from adapters.confidential import Confidential
 from compose.commands import contract as contracts
+from compose.commands import doctor as doctors
 from compose.commands import inspect as inspecting
 from compose.commands import search as searching
 from compose.commands import status as statuses
 from compose.commands.looking import live_collection
 from compose.deployment import Deployment
+from compose.logs import log_to_stderr
 from compose.native.stack import DEFAULT_FOLDER, Stack
 from compose.run import ROLES, Announced, Role, run, stopping_on_signals
 from compose.settings import load
 from compose.version import VERSION
+from operations.doctor.rights import ROLES as ROLE_NAMES
 from schemas.identity import DocId
 from stream.contract import differences
 from stream.errors import EmbedstreamError, Misuse
 
 DEFAULT_CONFIG = Path("embedstream.toml")
+_KEPT: list[Confidential] = []
+"""The secrets of every configuration that this process has read: no error tells one."""
 
 app = typer.Typer(
     name="embedstream",
@@ -129,13 +134,7 @@ def run_command(
         case _:
             raise Misuse(f"`run` takes chunker, embedder, query or all, not {role!r}.")
     deployment = _deployment(config)
-    logging.basicConfig(
-        level=os.environ.get("EMBEDSTREAM_LOG", "INFO").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
-    for noisy in ("httpx", "uvicorn.error", "uvicorn.access", "sentence_transformers"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    log_to_stderr(os.environ, Confidential.of(deployment.settings.secrets()))
     with stopping_on_signals() as stopping:
         run(deployment, roles, stopping, _announce)
 
@@ -183,6 +182,38 @@ def inspect(
         _print_json(found.to_json())
     else:
         inspecting.show(found, _out())
+
+
+@app.command()
+def doctor(
+    *,
+    config: Config = None,
+    probes: Annotated[bool, typer.Option("--probes", help="Load the model and compare the golden texts.")] = False,
+    role: Annotated[
+        list[str] | None, typer.Option("--role", help="Whose rights to ask for: chunker, embedder; all if left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what is wrong or will be, one finding a line; exit 1 if any is fatal."""
+    unknown = sorted(set(role or ()) - ROLE_NAMES)
+    if unknown:
+        raise Misuse(f"`doctor --role` takes {', '.join(sorted(ROLE_NAMES))}, not {unknown[0]!r}.")
+    deployment = _deployment(config)
+    if "EMBEDSTREAM_LOG" in os.environ:
+        log_to_stderr(os.environ, _KEPT[-1])
+    else:
+        doctors.keep_quiet()
+    roles = ROLE_NAMES if role is None else frozenset(name for name in ROLE_NAMES if name in role)
+    found = []
+    for finding in doctors.findings_of(deployment, probes=probes, roles=roles):
+        found.append(finding.blotted(_KEPT[-1].blotted))
+        if not as_json:
+            doctors.show(found[-1], _out())
+    if as_json:
+        _print_json(doctors.to_json(found))
+    else:
+        typer.echo(doctors.summary(found))
+    raise typer.Exit(1 if any(finding.severity == "fatal" for finding in found) else 0)
 
 
 @contract_app.command("show")
@@ -253,7 +284,9 @@ def _config(given: Path | None) -> Path | None:
 
 
 def _deployment(given: Path | None) -> Deployment:
-    return Deployment(load(_config(given), os.environ))
+    settings = load(_config(given), os.environ)
+    _KEPT.append(Confidential.of(settings.secrets()))
+    return Deployment(settings)
 
 
 def _announce(running: Announced) -> None:
@@ -276,6 +309,8 @@ def _print_json(value: object) -> None:
 
 
 def _fail(sentence: str, status: int) -> None:
+    for kept in _KEPT:
+        sentence = kept.blotted(sentence)
     typer.echo(sentence, err=True)
     sys.exit(status)
 

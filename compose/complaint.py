@@ -14,7 +14,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from compose.section import is_secret
+from adapters.confidential import is_secret, without_user_info
 
 _EXPECTED: tuple[tuple[str, str], ...] = (
     ("int", "a whole number"),
@@ -95,7 +95,7 @@ def _expected(kind: str, message: str) -> str:
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = without_user_info(repr(value))
     shown = text if len(text) <= 60 else f"{text[:57]}..."
     kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
         (bool, {True: "true", False: "false"}.get(value is True, "")),

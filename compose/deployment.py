@@ -15,8 +15,9 @@ from compose.settings import Settings
 from stream.collection import collection_name
 from stream.contract import Contract
 from stream.errors import Fatal
+from stream.framed import NoRegistry
 from stream.letterbox import Letterbox
-from stream.ports import IndexCatalog, TopicInfo, Topics
+from stream.ports import IndexCatalog, TopicInfo, Topics, Unframer
 from stream.revision import Cutter
 
 _MIB = 1 << 20
@@ -26,9 +27,18 @@ _CHUNK_TOPIC_CONFIG = {
     "compression.type": "zstd",
     "max.message.bytes": str(16 * _MIB),
 }
+_KEPT_CHUNK_TOPIC_CONFIG = {
+    "cleanup.policy": "delete",
+    "retention.ms": "-1",
+    "compression.type": "zstd",
+    "max.message.bytes": str(16 * _MIB),
+}
+"""Under Faust an old event may come late, and compaction would keep it instead of a newer one."""
 _AROUND_AN_EVENT_BYTES = _MIB // 4
 """Key, headers and framing of a chunk event, at most."""
-_LETTER_TOPIC_CONFIG = {"max.message.bytes": str(16 * _MIB), "retention.ms": str(30 * 24 * 3600 * 1000)}
+LETTER_BYTES = 16 * _MIB
+"""The largest dead letter that the topic takes as embedstream makes it."""
+_LETTER_TOPIC_CONFIG = {"max.message.bytes": str(LETTER_BYTES), "retention.ms": str(30 * 24 * 3600 * 1000)}
 _CLIENT_DEFAULT_BYTES = 16 * _MIB
 """What the adapter's clients send at most, unless kafka.message.max.bytes says otherwise."""
 _ROOM_IN_A_LETTER_BYTES = 64 << 10
@@ -76,8 +86,9 @@ class Deployment:
 
     @property
     def chunker_group(self) -> str:
-        """``<prefix>.chunker.<shared chunking>.g<generation>``."""
-        return self._group("chunker", self.contract.chunking_fingerprint)
+        """``<prefix>.chunker.<shared chunking>.g<generation>``; another under Faust, whose lineage is elsewhere."""
+        group = self._group("chunker", self.contract.chunking_fingerprint)
+        return f"{group}.faust" if self.settings.chunker.runtime == "faust" else group
 
     @property
     def embedder_group(self) -> str:
@@ -94,22 +105,67 @@ class Deployment:
         """CDC topic → source name."""
         return {source.topic: source.name for source in self.settings.sources}
 
+    @property
+    def heartbeats(self) -> dict[str, list[str]]:
+        """Heartbeat topic → names of the sources whose connector writes it."""
+        found: dict[str, list[str]] = {}
+        for source in self.settings.sources:
+            if source.heartbeat is not None:
+                found.setdefault(source.heartbeat, []).append(source.name)
+        return found
+
+    @property
+    def chunker_topics(self) -> list[str]:
+        """What a chunker reads."""
+        return [*self.source_topics, *self.heartbeats]
+
+    @property
+    def largest_record_bytes(self) -> int:
+        """Of a chunk event with its key and headers: what topic, broker and client have to take."""
+        return self.settings.chunks.max_event_bytes + _AROUND_AN_EVENT_BYTES
+
+    @property
+    def client_bytes(self) -> int:
+        """The largest record that our producers send."""
+        return int(self.settings.kafka.properties.get("message.max.bytes", _CLIENT_DEFAULT_BYTES))
+
+    @property
+    def chunker_client(self) -> str:
+        """The ``client.id`` of a chunker: it tells the members of a group apart by their instance's name."""
+        named = self.settings.kafka.properties.get("client.id")
+        return named or f"embedstream.chunker.{self.settings.chunker.instance}"
+
     def topics(self) -> Topics:
         """The broker as an administrator sees it."""
         return KafkaTopics(self.settings.kafka.properties)
 
+    def unframer(self) -> Unframer:
+        """What takes records out of a schema registry's frames; it is the caller's to close. Raises Misuse."""
+        registry = self.settings.registry
+        if not registry.properties:
+            return NoRegistry(registry.on_framed)
+        from adapters.schema_registry.unframer import RegistryUnframer  # noqa: PLC0415 - it takes seconds to import
+
+        return RegistryUnframer(registry.properties)
+
     def catalog(self, *, serve: bool) -> IndexCatalog:
-        """The index: owned by this process, or reached through its owner."""
-        return open_catalog(self.settings.index.folder, serve=serve)
+        """The index: on its server; or in its folder, owned by this process or reached through its owner."""
+        options = self.settings.index.server
+        if options is None:
+            return open_catalog(self.settings.index.folder, serve=serve)
+        from adapters.qdrant.opening import open_server  # noqa: PLC0415 - the client takes seconds to import
+
+        return open_server(options)
 
     def chunk_topic(self, topics: Topics) -> TopicInfo:
         """The chunk topic, made where it is missing and may be. Raises Fatal where it cannot take every event."""
         chunks = self.settings.chunks
         if chunks.create and not topics.describe([chunks.topic]):
-            topics.create(chunks.topic, chunks.partitions, chunks.replication, _CHUNK_TOPIC_CONFIG)
+            config = _KEPT_CHUNK_TOPIC_CONFIG if self.settings.chunker.runtime == "faust" else _CHUNK_TOPIC_CONFIG
+            topics.create(chunks.topic, chunks.partitions, chunks.replication, config)
         info = self._existing(topics, chunks.topic, "chunks.create")
         limit = info.config.get("max.message.bytes")
-        needed = chunks.max_event_bytes + _AROUND_AN_EVENT_BYTES
+        needed = self.largest_record_bytes
         if limit is not None and int(limit) < needed:
             raise Fatal(
                 f"The topic {chunks.topic} takes records of {limit} bytes, and with chunks.max_event_bytes = "
@@ -130,7 +186,7 @@ class Deployment:
         info = self._existing(topics, topic, "dead_letters.create")
         limit = min(
             int(info.config.get("max.message.bytes", _BROKER_DEFAULT_BYTES)),
-            int(self.settings.kafka.properties.get("message.max.bytes", _CLIENT_DEFAULT_BYTES)),
+            self.client_bytes,
         )
         return Letterbox(topic, info.partitions, limit - min(_ROOM_IN_A_LETTER_BYTES, limit // 2))
 

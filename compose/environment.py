@@ -1,8 +1,9 @@
 """Values from the environment, laid over the tree that the file gave.
 
-``EMBEDSTREAM_`` and the path in capitals joined by ``__`` names a value; items of a list are numbered, dots of Kafka
-properties are written as ``_``. ``<NAME>_FILE`` names a file whose stripped content is the value, for secrets that
-are mounted as files. A whole list or table may be given as TOML (``EMBEDSTREAM_SOURCE__0__TEXT='["body"]'``).
+``EMBEDSTREAM_`` and the path in capitals joined by ``__`` names a value; items of a list are numbered, dots of the
+properties of Kafka and of the registry are written as ``_``. ``<NAME>_FILE`` names a file whose stripped content is
+the value, for secrets that are mounted as files. A whole list or table may be given as TOML
+(``EMBEDSTREAM_SOURCE__0__TEXT='["body"]'``).
 
 A name without ``__`` is not a value's name: Kubernetes itself sets such names (``EMBEDSTREAM_QUERY_SERVICE_HOST``) in
 every pod beside a service of that name, so they are left alone, but for those that one underscore more would make a
@@ -16,13 +17,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compose.kafka_settings import property_name
+from compose import kafka_settings, registry_settings
 from stream.errors import Misuse
 
 PREFIX = "EMBEDSTREAM_"
 _FROM_FILE = "_FILE"
 _TESTS = "EMBEDSTREAM_TEST_"
 """Belongs to the test suite: services to test against."""
+
+_DOTTED: Mapping[str, Callable[[str], str]] = {
+    "kafka": kafka_settings.property_name,
+    "registry": registry_settings.property_name,
+}
+"""Sections whose keys are the dotted properties of a client, and how a segment of a name becomes one."""
 
 Place = tuple[str | int, ...]
 
@@ -64,8 +71,9 @@ def _path(name: str) -> list[str]:
     if not all(segments):
         raise Misuse(f"{name} names no value: a section, a key and numbers of items are joined by two underscores.")
     lowered = [segment.lower() for segment in segments]
-    if lowered[0] == "kafka":
-        return ["kafka", ".".join(property_name(segment) for segment in segments[1:])]
+    if lowered[0] in _DOTTED:
+        named = _DOTTED[lowered[0]]
+        return [lowered[0], ".".join(named(segment) for segment in segments[1:])]
     return lowered
 
 
@@ -86,7 +94,7 @@ def _content(name: str, file: str) -> str:
 
 
 def _value(path: list[str], text: str) -> object:
-    if path[0] == "kafka" or not text.lstrip().startswith(("[", "{")):
+    if path[0] in _DOTTED or not text.lstrip().startswith(("[", "{")):
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"]

@@ -13,8 +13,9 @@ from typing import Any
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from adapters.confidential import masked
 from adapters.kafka.properties import consumer_properties, transactional_properties
-from compose.section import Section, Text, masked
+from compose.section import Section, Text
 from stream.errors import Misuse
 
 OWN_KEYS = frozenset({"group_prefix"})
@@ -72,7 +73,7 @@ class KafkaSettings(Section):
         own = {key: value for key, value in table.items() if key in OWN_KEYS}
         rest = {key: value for key, value in table.items() if key not in OWN_KEYS}
         properties = {"group.protocol": "consumer"}
-        for name, value in _flat(rest):
+        for name, value in flat(rest):
             if "_" in name:
                 raise ValueError(f"`{name}` is not a known key{_nearest(name)}")
             properties[name] = _text(name, value)
@@ -101,11 +102,12 @@ def _check(properties: Mapping[str, str]) -> None:
         raise ValueError(str(error).removesuffix(".")) from error
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def flat(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Dotted names and their values, whether the dots were written as such or as tables."""
     found: list[tuple[str, Any]] = []
     for key, value in table.items():
         name = f"{prefix}{key}"
-        found.extend(_flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)])
+        found.extend(flat(value, f"{name}.") if isinstance(value, Mapping) else [(name, value)])
     return found
 
 

@@ -18,7 +18,7 @@ from stream.contract import ChunkingContract, Contract, EncodingContract
 from stream.errors import Misuse
 from stream.ports import Encoder, Tokenizer
 from stream.source import Source
-from stream.text import SEPARATOR
+from stream.text import prompt_tokens, separator_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def find_model(settings: EncodingSettings) -> Model:
 def contract_of(model: Model, chunking: ChunkingContract, sources: tuple[Source, ...]) -> Contract:
     """The whole contract. Raises Misuse where passage, title and special tokens do not fit the encoder's maximum."""
     tokenizer = model.tokenizer
-    prompt = tokenizer.count(model.encoding.passage_prompt)
-    validate(chunking, model.encoding.max_tokens, tokenizer.special_tokens(), prompt, tokenizer.count(SEPARATOR))
+    prompt = prompt_tokens(model.encoding.passage_prompt, tokenizer)
+    validate(chunking, model.encoding.max_tokens, tokenizer.special_tokens(), prompt, separator_tokens(tokenizer))
     return Contract(chunking, model.encoding, tuple(source.mapping for source in sources))
 
 

@@ -20,7 +20,7 @@ from compose.version import VERSION
 from consumers.chunker import Chunker, ChunkerParts
 from consumers.embedder import Embedder, EmbedderParts
 from consumers.lineage_watch import LineageWatch, current_lineages, wait_for_topics
-from consumers.opening import open_for_writing
+from consumers.opening import admission_now, open_for_writing
 from consumers.pipeline import Pipeline, PipelineParts
 from consumers.retries import Patience
 from consumers.stages import ShrinkingEncoder
@@ -29,7 +29,8 @@ from serving.api import QueryService
 from serving.handle import LiveIndex
 from serving.request import RequestRules
 from serving.server import serve_queries
-from stream.ports import IndexCatalog, Topics
+from stream.errors import Misuse
+from stream.ports import IndexCatalog, Topics, Unframer
 from stream.revision import ChunkTopic
 
 _LOG = logging.getLogger("embedstream")
@@ -59,12 +60,43 @@ def run_chunker(
 ) -> None:
     """CDC topics → chunk topic. Raises Fatal."""
     settings = deployment.settings
-    contract, cutter = deployment.contract, deployment.cutter
+    if settings.chunker.runtime == "faust":
+        raise Misuse(
+            'chunker.runtime is "faust": start the chunker with faust -A consumers.faust_chunker worker, the other '
+            'roles here; or set it to "embedstream".'
+        )
+    with ExitStack() as opened:
+        unframer = deployment.unframer()
+        opened.callback(unframer.close)
+        chunker = prepared_chunker(deployment, deployment.topics(), unframer, stopping, metrics)
+        consumer = KafkaConsumer(
+            {**settings.kafka.properties, "client.id": deployment.chunker_client},
+            deployment.chunker_group,
+            deployment.chunker_topics,
+            chunker,
+        )
+        opened.callback(consumer.close)
+        producer = KafkaTransactionalProducer(
+            settings.kafka.properties,
+            deployment.transactional_id,
+            consumer,
+            timeout_ms=settings.chunker.transaction_timeout_ms,
+        )
+        opened.callback(producer.close)
+        _LOG.info("chunker runs in group %s", deployment.chunker_group)
+        ready()
+        chunker.run(consumer, producer, stopping, settings.chunker.max_poll_records)
+
+
+def prepared_chunker(
+    deployment: Deployment, topics: Topics, unframer: Unframer, stopping: threading.Event, metrics: Metrics
+) -> Chunker:
+    """Its topics are there and its lineage is that of before. Raises Fatal."""
+    settings = deployment.settings
+    contract = deployment.contract
     patience = Patience(stopping, metrics)
-    topics = deployment.topics()
     info = patience.until_available("chunk topic", lambda: deployment.chunk_topic(topics))
     letterbox = patience.until_available("dead-letter topic", lambda: deployment.letterbox(topics))
-    sources = {source.topic: source for source in settings.sources}
     _await_sources(deployment, topics, stopping, patience)
     watch = LineageWatch(
         topics,
@@ -75,35 +107,21 @@ def run_chunker(
         settings.chunker.lineage_check_s,
     )
     patience.until_available("lineage", watch.start)
-    heartbeats: dict[str, list[str]] = {}
-    for source in settings.sources:
-        if source.heartbeat is not None:
-            heartbeats.setdefault(source.heartbeat, []).append(source.name)
-    chunker = Chunker(
+    metrics.describe(version=VERSION, role="chunker", contract=contract.chunking_fingerprint, collection="")
+    return Chunker(
         ChunkerParts(
-            sources=sources,
-            heartbeats=heartbeats,
+            sources={source.topic: source for source in settings.sources},
+            heartbeats=deployment.heartbeats,
             fingerprints=contract.accepted,
-            cutter=cutter,
+            cutter=deployment.cutter,
             chunks=ChunkTopic(settings.chunks.topic, info.partitions, settings.chunks.max_event_bytes),
             letterbox=letterbox,
             lineage=watch,
             metrics=metrics,
             clock=SystemClock(),
+            unframer=unframer,
         )
     )
-    metrics.describe(version=VERSION, role="chunker", contract=contract.chunking_fingerprint, collection="")
-    properties = settings.kafka.properties
-    with ExitStack() as opened:
-        consumer = KafkaConsumer(properties, deployment.chunker_group, [*sources, *heartbeats], chunker)
-        opened.callback(consumer.close)
-        producer = KafkaTransactionalProducer(
-            properties, deployment.transactional_id, consumer, timeout_ms=settings.chunker.transaction_timeout_ms
-        )
-        opened.callback(producer.close)
-        _LOG.info("chunker runs in group %s", deployment.chunker_group)
-        ready()
-        chunker.run(consumer, producer, stopping, settings.chunker.max_poll_records)
 
 
 def run_embedder(
@@ -174,6 +192,7 @@ def run_embedder(
                 backlog_tokens=settings.embedder.backlog_tokens,
                 flush_interval_s=settings.embedder.flush_interval_s,
                 drain_deadline_s=settings.embedder.drain_deadline_s,
+                readmit=lambda: admission_now(catalog, collection.name),
                 every_while=observer.check,
             ),
             workload,

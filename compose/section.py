@@ -8,8 +8,7 @@ The number types refuse ``true`` where a number belongs (Python would take it as
 is how the environment gives them.
 """
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -23,20 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-MASK = "********"
-_SECRET = re.compile(
-    r"password|passphrase|secret|token\b|credential|api.?key|\.pem$|oauthbearer\.config|jaas", re.IGNORECASE
-)
-
-
-def is_secret(key: str) -> bool:
-    """Whether the value of this key is never to be printed; ``key`` is one name or a dotted Kafka property."""
-    return _SECRET.search(key) is not None
-
-
-def masked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same mapping with stars for secrets."""
-    return {key: MASK if is_secret(key) and value is not None else value for key, value in values.items()}
+from adapters.confidential import masked, secrets_in
 
 
 class Section(BaseModel):
@@ -46,11 +32,23 @@ class Section(BaseModel):
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, MASK if name is not None and is_secret(name) and value is not None else value
+            yield name, value if name is None else masked({name: value})[name]
+
+    def secrets(self) -> Iterator[str]:
+        """The secret values in here and in the sections below, to be kept out of whatever is said."""
+        return secrets_in(_unmasked(self))
 
     @model_serializer(mode="wrap")
     def _without_secrets(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return masked(serialize(self))
+
+
+def _unmasked(value: object) -> Any:  # noqa: ANN401 - the shape of the section
+    if isinstance(value, BaseModel):
+        return {name: _unmasked(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, list | tuple):
+        return {str(number): _unmasked(item) for number, item in enumerate(value)}
+    return value
 
 
 def _no_flag(value: object) -> object:

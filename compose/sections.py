@@ -4,16 +4,19 @@ What a key means stands beside it; what two sections must agree on is checked in
 those of a single machine: loopback, one replica, the index in a folder.
 """
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from adapters.confidential import without_user_info
+from adapters.qdrant.options import ServerOptions, is_server
 from compose.address import Address, Listen
+from compose.located import located
+from compose.qdrant_settings import QdrantSettings
 from compose.section import Positive, Seconds, Section, Text, Topic, Whole
-from stream.chunking import validate
-from stream.contract import ChunkingContract
+from stream.chunking import library_of, validate
+from stream.contract import ChunkingContract, Strategy
 from stream.errors import Misuse
 
 _MIB = 1 << 20
@@ -38,12 +41,13 @@ class ChunksSettings(Section):
 class ChunkingSettings(Section):
     """How texts are cut; sizes are in tokens of the encoder's own tokenizer. All of it is part of the contract."""
 
-    strategy: Literal["anchored", "fixed"] = "anchored"
+    strategy: Strategy = "anchored"
+    """``anchored``: boundaries by content; ``sentence``; ``structure``: Markdown; ``fixed``: windows of words."""
     min_tokens: Positive = 48
-    """``anchored`` alone: shorter passages are joined where they fit."""
+    """``anchored``: shorter passages are joined where they fit. ``structure``: no heading ends a shorter one."""
     max_tokens: Positive = 200
     overlap_tokens: Annotated[Whole, Field(ge=0)] = 0
-    """``fixed`` alone."""
+    """``fixed`` and ``sentence``: how much of a passage the next one repeats, at most."""
     title_max_tokens: Annotated[Whole, Field(ge=0)] = 32
     """Of the title in front of each passage."""
 
@@ -64,6 +68,7 @@ class ChunkingSettings(Section):
             overlap_tokens=self.overlap_tokens,
             title_max_tokens=self.title_max_tokens,
             tokenizer=tokenizer_digest,
+            library=library_of(self.strategy),
         )
 
 
@@ -75,6 +80,10 @@ class ChunkerSettings(Section):
     transaction_timeout_ms: Annotated[Positive, Field(ge=1000, le=900_000)] = 10_000
     max_poll_records: Positive = 500
     """Records of one transaction, at most."""
+    runtime: Literal["embedstream", "faust"] = "embedstream"
+    """``faust``: the chunker runs as ``faust -A consumers.faust_chunker worker``, at least once, so that its chunk
+    topic is not compacted. Every process of the deployment has to be told.
+    """
     topic_wait_s: Seconds = 60.0
     """How long a CDC topic that does not exist yet is waited for."""
     lineage_check_s: Seconds = 1.0
@@ -122,7 +131,7 @@ class EncodingSettings(Section):
             raise ValueError(
                 f"`model` is {model!r}; it is package:NAME, path:FOLDER, hub:ORG/NAME@REVISION or hash:DIMENSIONS"
             )
-        return f"path:{_from_file(rest, info)}" if kind == "path" else model
+        return f"path:{located(rest, info)}" if kind == "path" else model
 
 
 class IndexSettings(Section):
@@ -131,31 +140,58 @@ class IndexSettings(Section):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(_[A-Za-z0-9.-]+)*$", max_length=128)]
     """No two underscores in a row: they part the collection's name."""
     url: Text
-    """``edge:FOLDER``: in this process, in that folder."""
+    """``edge:FOLDER``: in this process, in that folder; ``http(s)://`` or ``grpc(s)://HOST:PORT``: a Qdrant."""
     generation: Positive = 1
     """Raised to build the index anew beside the old one."""
     store_text: bool = True
     """Keep each passage's text in the index, to be shown with a hit."""
     grace_s: Annotated[Seconds, Field(ge=2)] = 3600.0
     """How long a mark is kept at least; no write is older than half of it."""
+    qdrant: QdrantSettings = QdrantSettings()
+    """For a server alone."""
 
     @field_validator("url")
     @classmethod
-    def _is_a_folder(cls, url: str, info: ValidationInfo) -> str:
+    def _is_a_folder_or_a_server(cls, url: str, info: ValidationInfo) -> str:
+        if is_server(url):
+            return url
         kind, colon, rest = url.partition(":")
-        if kind in ("http", "https", "grpc"):
-            raise ValueError(
-                f"`url` is {url!r}; this version keeps the index in a folder (edge:FOLDER) and reaches no Qdrant "
-                "server yet"
-            )
         if kind != "edge" or not colon or not rest:
-            raise ValueError(f"`url` is {url!r}; it is edge:FOLDER, as edge:data/index")
-        return f"edge:{_from_file(rest, info)}"
+            raise ValueError(
+                f"`url` is {without_user_info(url)!r}; it is edge:FOLDER, as edge:data/index, or a Qdrant server, "
+                "as http://127.0.0.1:6333 or grpc://127.0.0.1:6334"
+            )
+        return f"edge:{located(rest, info)}"
+
+    @model_validator(mode="after")
+    def _server_agrees(self) -> "IndexSettings":
+        if not is_server(self.url):
+            if self.qdrant.model_fields_set:
+                raise ValueError(
+                    f"`qdrant` says how a server is used, and `url` is {self.url!r}, which is a folder; take the "
+                    "table [index.qdrant] out, or name a server"
+                )
+            return self
+        try:
+            self.qdrant.options(self.url)
+        except Misuse as error:
+            raise ValueError(str(error).removesuffix(".")) from error
+        return self
+
+    @property
+    def server(self) -> ServerOptions | None:
+        """The Qdrant server that keeps the index; None: a folder does."""
+        return self.qdrant.options(self.url) if is_server(self.url) else None
 
     @property
     def folder(self) -> Path:
-        """Absolute."""
+        """Absolute; of an index that is kept in one."""
         return Path(self.url.removeprefix("edge:"))
+
+    @property
+    def not_made_yet(self) -> bool:
+        """Whether there is no folder of it: opening it would make one. Of a server nothing is known before."""
+        return not is_server(self.url) and not self.folder.exists()
 
     @property
     def plan_max_age_s(self) -> float:
@@ -187,9 +223,3 @@ class DeadLettersSettings(Section):
     partitions: Positive = 1
     replication: Positive = 1
     create: bool = True
-
-
-def _from_file(path: str, info: ValidationInfo) -> str:
-    """A path of the file is relative to the file's folder, so every working directory means the same index."""
-    folder = (info.context or {}).get("folder", Path())
-    return os.path.normpath(Path(folder).absolute() / Path(path).expanduser())

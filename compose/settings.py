@@ -16,9 +16,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from compose import kafka_settings, registry_settings
 from compose.complaint import complaint, section_of
 from compose.environment import overlay
-from compose.kafka_settings import WELL_KNOWN, KafkaSettings
+from compose.kafka_settings import KafkaSettings
+from compose.registry_settings import RegistrySettings
 from compose.section import Section
 from compose.sections import (
     ChunkerSettings,
@@ -41,6 +43,7 @@ class Settings(Section):
     """One deployment. Field names are the tables of the file."""
 
     kafka: KafkaSettings
+    registry: RegistrySettings = RegistrySettings()
     source: Annotated[tuple[SourceSettings, ...], Field(min_length=1)]
     chunks: ChunksSettings
     chunking: ChunkingSettings = ChunkingSettings()
@@ -116,8 +119,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _known_keys() -> set[tuple[str, str]]:
-    """(section, key) of every value outside the lists, and the usual properties of Kafka."""
-    known = {("kafka", name) for name in WELL_KNOWN}
+    """(section, key) of every value outside the lists, and the usual properties of Kafka and the registry."""
+    known = {("kafka", name) for name in kafka_settings.WELL_KNOWN}
+    known |= {("registry", name) for name in registry_settings.WELL_KNOWN}
     for section, info in Settings.model_fields.items():
         table: type[BaseModel] | None = section_of(info.annotation)
         if table is not None:

@@ -23,8 +23,9 @@ class SourceSettings(Section):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=64)]
     """Stable and its own, not the topic's: it begins every document's id."""
     topic: Topic
-    format: Literal["debezium", "document"] = "debezium"
-    """``document``: plain JSON objects, a null value is a delete."""
+    format: Literal["debezium", "mongodb", "document"] = "debezium"
+    """``debezium``: the events of its connectors for tables, in their envelope or flattened; ``mongodb``: those of
+    its connector for MongoDB; ``document``: plain JSON objects, a null value is a delete."""
     key: tuple[Text, ...] = ()
     """Columns of the message key that make the document's id, in order; left out: all."""
     title: Text | None = None

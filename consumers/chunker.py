@@ -24,8 +24,19 @@ from schemas.chunk_codec import traceparent_of
 from schemas.identity import Fingerprint, Version
 from stream.change import Delete, Ignore, Upsert, read_change
 from stream.errors import Fatal, Outage, Poison
+from stream.framed import NoRegistry
 from stream.letterbox import Letterbox, undeliverable
-from stream.ports import Clock, Committed, Consumer, Outgoing, Partition, Polled, Record, TransactionalProducer
+from stream.ports import (
+    Clock,
+    Committed,
+    Consumer,
+    Outgoing,
+    Partition,
+    Polled,
+    Record,
+    TransactionalProducer,
+    Unframer,
+)
 from stream.revision import ChunkTopic, Cutter
 from stream.source import Source
 
@@ -60,6 +71,8 @@ class ChunkerParts:
     lineage: LineageWatch
     metrics: Metrics
     clock: Clock
+    unframer: Unframer = field(default_factory=NoRegistry)
+    """Takes keys and values out of the frames of a schema registry, where they are in one."""
 
 
 @dataclass(slots=True)
@@ -143,7 +156,8 @@ class Chunker:
         parts = self._parts
         began = parts.clock.monotonic()
         transaction = self._read(portion)
-        silent = not self._mine or began - self._committed_at < _RECOMMIT_LINEAGE_S
+        said = began - self._committed_at < _RECOMMIT_LINEAGE_S and not parts.lineage.overwritten
+        silent = not self._mine or said
         if not transaction.offsets and silent:
             return
         offsets = {
@@ -195,7 +209,8 @@ class Chunker:
     def _read_record(self, source: Source, record: Record, transaction: _Transaction) -> None:
         version = Version(record.offset + 1)
         try:
-            change = read_change(source, record.key, record.value, record.headers, version, record.timestamp_ms)
+            key, value = self._parts.unframer.unframed(record)
+            change = read_change(source, key, value, record.headers, version, record.timestamp_ms)
             if isinstance(change, Ignore):
                 transaction.ignored += 1
                 return

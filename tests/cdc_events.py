@@ -5,6 +5,7 @@ last revision that can be read, by the pure core and nothing else. No process, t
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from schemas.identity import DocId, Version, document_point_id
 from stream.change import Delete, Ignore, Upsert, read_change
 from stream.errors import Poison
 from stream.points import Payload
-from stream.ports import Record
+from stream.ports import Record, Unframer
 from stream.revision import ChunkTopic
 
 
@@ -75,11 +76,15 @@ def _newest(deployment: Deployment, records: Iterable[Record]) -> dict[DocId, tu
     sources = {source.topic: source for source in deployment.settings.sources}
     limit = ChunkTopic("any", 1, deployment.settings.chunks.max_event_bytes)
     newest: dict[DocId, tuple[str, Upsert | Delete, Version]] = {}
-    for record in records:
+    with closing(deployment.unframer()) as unframer:
+        said = [(record, _unframed(unframer, record)) for record in records]
+    for record, parts in said:
         source = sources[record.partition.topic]
         version = Version(record.offset + 1)
         try:
-            change = read_change(source, record.key, record.value, record.headers, version, record.timestamp_ms)
+            if isinstance(parts, Poison):
+                continue
+            change = read_change(source, *parts, record.headers, version, record.timestamp_ms)
             if isinstance(change, Ignore):
                 continue
             fingerprint = deployment.contract.accepted[source.name]
@@ -90,6 +95,13 @@ def _newest(deployment: Deployment, records: Iterable[Record]) -> dict[DocId, tu
         again = known is not None and isinstance(known[1], Delete) and isinstance(change, Delete)
         newest[change.doc_id] = source.name, change, known[2] if known is not None and again else version
     return newest
+
+
+def _unframed(unframer: Unframer, record: Record) -> Any:
+    try:
+        return unframer.unframed(record)
+    except Poison as poison:
+        return poison
 
 
 def live_of(points: Mapping[str, Payload]) -> dict[str, dict[str, Any]]:

@@ -1,13 +1,13 @@
 """Real servers for the tests, started once a session, and what every tier needs.
 
 ``kafka`` is a broker's ``host:port``: ``EMBEDSTREAM_TEST_KAFKA`` if it is set, else the native stack in a folder of
-its own. ``cdc_stack`` is the whole stack and shares that broker. Where the servers cannot be had, a test that needs
-them is skipped on a laptop and fails under ``CI``: there, skipped would read as passed.
+its own. ``cdc_stack`` is the whole stack and shares that broker. The integration tier runs on containers besides.
+Where the servers cannot be had, a test that needs them is skipped on a laptop and fails under ``CI``: there, skipped
+would read as passed.
 """
 
 import os
 import shutil
-import sys
 import tempfile
 import time
 import uuid
@@ -32,34 +32,16 @@ if settings.get_current_profile_name() == "default":
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what needs real servers, so that ``-m "not kafka"`` is enough to leave it out."""
+    """Marks what needs real servers, so that ``-m "not kafka"`` is enough to leave it out, or those in containers."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        if "container_stack" in fixtures or parameters.get("origin") == "containers":
+            item.add_marker(pytest.mark.containers)
         if "cdc_stack" in fixtures:
             item.add_marker(pytest.mark.cdc)
         if "cdc_stack" in fixtures or "kafka" in fixtures:
             item.add_marker(pytest.mark.kafka)
-
-
-_ended = pytest.StashKey[int]()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    session.config.stash[_ended] = int(exitstatus)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Ends the process without finalizing the interpreter.
-
-    Clients of librdkafka that are still known to somebody have threads, and these were seen to call into what is
-    being taken down: a segmentation fault after the last test.
-    """
-    if _ended in config.stash:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(config.stash[_ended])
 
 
 def _unavailable(sentence: str) -> None:
@@ -85,8 +67,20 @@ def native_stack() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def kafka(request: pytest.FixtureRequest) -> str:
+def kafka(native_kafka: str) -> str:
     """``host:port`` of a real broker, the same for the whole session. Topics are the test's to create."""
+    return native_kafka
+
+
+@pytest.fixture(scope="session")
+def cdc_stack(native_cdc_stack: Any) -> Any:
+    """The addresses of the whole stack: ``kafka`` and ``connect`` as ``host:port``, ``postgres`` as a URI."""
+    return native_cdc_stack
+
+
+@pytest.fixture(scope="session")
+def native_kafka(request: pytest.FixtureRequest) -> str:
+    """``EMBEDSTREAM_TEST_KAFKA`` if it is set, else the native stack's broker."""
     from stream.errors import Fatal
 
     given = os.environ.get("EMBEDSTREAM_TEST_KAFKA")
@@ -101,8 +95,8 @@ def kafka(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def cdc_stack(native_stack: Any) -> Any:
-    """The addresses of the whole stack: ``kafka`` and ``connect`` as ``host:port``, ``postgres`` as a URI."""
+def native_cdc_stack(native_stack: Any) -> Any:
+    """The native stack's servers, all of them."""
     from stream.errors import Fatal
 
     try:

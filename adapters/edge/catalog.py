@@ -26,15 +26,14 @@ from qdrant_edge import (
     EdgeShard,
     EdgeVectorParams,
     KeywordIndexParams,
-    PayloadSchemaType,
     UpdateOperation,
 )
 
-from adapters.admission import absent, admit_fields, admit_metadata, admit_name, exists
+from adapters.admission import absent, admit_fields, admit_metadata, admit_name, exists, missing_fields
 from adapters.edge import durable
 from adapters.edge.index import EdgeIndex, engine
 from adapters.edge.ownership import Ownership
-from adapters.edge.points import key_path
+from adapters.edge.points import field_index
 from adapters.edge.server import SocketServer
 from schemas.chunk_event import Json
 from stream.errors import Fatal, Misuse
@@ -44,13 +43,6 @@ FORMAT = 1
 """Raised when an older embedstream could misread the directory."""
 
 _UNFINISHED = ".unfinished-"
-_SCHEMAS: Mapping[FieldType, PayloadSchemaType] = {
-    "keyword": PayloadSchemaType.Keyword,
-    "integer": PayloadSchemaType.Integer,
-    "float": PayloadSchemaType.Float,
-    "boolean": PayloadSchemaType.Bool,
-    "datetime": PayloadSchemaType.Datetime,
-}
 
 
 class EdgeCatalog:
@@ -105,6 +97,19 @@ class EdgeCatalog:
                 durable.replace(unfinished / "collection.json", orjson.dumps(described))
                 unfinished.rename(self._folder / name)
                 durable.sync_folder(self._folder)
+
+    def ensure_fields(self, name: str, fields: Mapping[str, FieldType]) -> None:
+        admit_fields(fields)
+        with self._owning():
+            described = self._described(name)
+            missing = missing_fields(name, described["fields"], fields)
+            if not missing:
+                return
+            # The engine's index first: a crash in between leaves one that nobody knows of, and it is made again.
+            self.open(name).index_fields(missing)
+            described["fields"] = {**described["fields"], **missing}
+            with engine("write"):
+                durable.replace(self._folder / name / "collection.json", orjson.dumps(described))
 
     def metadata(self, name: str) -> Mapping[str, Json]:
         with self._owning():
@@ -207,7 +212,7 @@ def _make_shard(folder: Path, vector: VectorSpec, fields: Mapping[str, FieldType
         shard.update(UpdateOperation.create_field_index("tenant", KeywordIndexParams(is_tenant=True)))
         shard.update(UpdateOperation.create_field_index("state", KeywordIndexParams()))
         for field, kind in fields.items():
-            shard.update(UpdateOperation.create_field_index(key_path(field), _SCHEMAS[kind]))
+            shard.update(field_index(field, kind))
         shard.flush()
     finally:
         shard.close()

@@ -128,6 +128,10 @@ class SocketCatalog:
         spec = {"name": vector.name, "dimensions": vector.dimensions}
         self._result("create", name=name, vector=spec, fields=dict(fields), metadata=metadata)
 
+    def ensure_fields(self, name: str, fields: Mapping[str, FieldType]) -> None:
+        admit_fields(fields)
+        self._result("ensure_fields", name=name, fields=dict(fields))
+
     def metadata(self, name: str) -> Mapping[str, Json]:
         metadata: dict[str, Json] = self._result("metadata", name=name)
         return metadata

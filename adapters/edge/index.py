@@ -28,6 +28,7 @@ from adapters.edge.points import (
     Operation,
     conditions_filter,
     documents_filter,
+    field_index,
     operations,
     point_of,
     state_filter,
@@ -115,6 +116,14 @@ class EdgeIndex:
     def flush(self) -> None:
         with self._writing():
             self._shard.flush()
+
+    def index_fields(self, fields: Mapping[str, FieldType]) -> None:
+        """Makes these payload indexes over what is stored and flushes them, while nobody reads or writes."""
+        with self._writing():
+            for field, kind in fields.items():
+                self._shard.update(field_index(field, kind))
+            self._shard.flush()
+        self.fields.update(fields)
 
     def optimize(self) -> bool:
         """Merges segments and builds the graph; False where there was nothing to do. Stops every thread: seconds to

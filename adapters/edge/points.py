@@ -18,7 +18,16 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import numpy as np
-from qdrant_edge import FieldCondition, Filter, HasIdCondition, MatchAny, MatchValue, RangeFloat, UpdateOperation
+from qdrant_edge import (
+    FieldCondition,
+    Filter,
+    HasIdCondition,
+    MatchAny,
+    MatchValue,
+    PayloadSchemaType,
+    RangeFloat,
+    UpdateOperation,
+)
 from qdrant_edge import Point as EnginePoint
 from qdrant_edge import Record as EngineRecord
 
@@ -30,6 +39,13 @@ POINTS_AN_UPSERT = 64
 """A few milliseconds at 384 dimensions."""
 POINTS_A_TOUCH = 256
 
+_SCHEMAS: Mapping[FieldType, PayloadSchemaType] = {
+    "keyword": PayloadSchemaType.Keyword,
+    "integer": PayloadSchemaType.Integer,
+    "float": PayloadSchemaType.Float,
+    "boolean": PayloadSchemaType.Bool,
+    "datetime": PayloadSchemaType.Datetime,
+}
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 Item = TypeVar("Item")
@@ -82,6 +98,11 @@ def conditions_filter(conditions: Sequence[Condition], fields: Mapping[str, Fiel
 def key_path(field: str) -> str:
     """A payload key in the engine's path language, where a dot would lead into an object."""
     return field if _PLAIN_KEY.fullmatch(field) else f'"{field}"'
+
+
+def field_index(field: str, kind: FieldType) -> UpdateOperation:
+    """A payload index over the points that are stored and all that come. Making it again changes nothing."""
+    return UpdateOperation.create_field_index(key_path(field), _SCHEMAS[kind])
 
 
 def point_of(record: EngineRecord, vector_name: str) -> Point:

@@ -146,6 +146,7 @@ _CATALOG_CALLS: Mapping[str, Callable[[ServedCatalog, Mapping[str, Any]], Json]]
     "hello": lambda _catalog, _arguments: os.getpid(),
     "collections": lambda catalog, _arguments: list(catalog.collections()),
     "create": _create,
+    "ensure_fields": lambda catalog, arguments: catalog.ensure_fields(**arguments),
     "metadata": lambda catalog, arguments: dict(catalog.metadata(arguments["name"])),
     "replace_metadata": lambda catalog, arguments: catalog.replace_metadata(**arguments),
     "aliases": lambda catalog, _arguments: dict(catalog.aliases()),

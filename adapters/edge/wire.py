@@ -15,7 +15,7 @@ from schemas.identity import ChunkId, DocId, Version
 from stream.errors import EmbedstreamError, Fatal, Misuse, Outage, Poison
 from stream.points import DenseVector, Hit, Mark, Point, Put, Repaint, State, StoredPoint, Touch, Write
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when a client of another version of embedstream could misunderstand the owner."""
 
 Wire = list[Any]

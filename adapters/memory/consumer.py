@@ -56,14 +56,14 @@ class MemoryConsumer:
         for partition in partitions:
             self._told_end.pop(partition, None)
 
-    def rewind(self, offsets: Mapping[Partition, int]) -> None:
+    def rewind(self, offsets: Mapping[Partition, int | None]) -> None:
         """Partitions that are not assigned are passed over."""
         for partition, offset in offsets.items():
             if partition in self._positions:
-                self._positions[partition] = offset
+                self._positions[partition] = self._broker.log(partition).low if offset is None else offset
                 self._told_end.pop(partition, None)
 
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
+    def commit(self, offsets: Mapping[Partition, Committed]) -> None:
         """See the port."""
         if not any(partition in self._positions for partition in offsets):
             return
@@ -71,8 +71,8 @@ class MemoryConsumer:
         with self._broker.changed:
             self.group.committed.update(
                 {
-                    partition: Committed(offset)
-                    for partition, offset in offsets.items()
+                    partition: committed
+                    for partition, committed in offsets.items()
                     if self.group.holds(self.member, partition)
                 }
             )

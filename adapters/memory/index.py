@@ -25,6 +25,7 @@ from adapters.admission import (
     admit_name,
     admit_vector,
     exists,
+    missing_fields,
 )
 from adapters.memory.table import PointTable
 from schemas.chunk_event import Json
@@ -143,6 +144,13 @@ class MemoryCatalog:
             if name in self._shelf.collections or name in self._shelf.aliases:
                 raise exists(name)
             self._shelf.collections[name] = _Collection(PointTable(vector, dict(fields)), kept)
+
+    def ensure_fields(self, name: str, fields: Mapping[str, FieldType]) -> None:
+        admit_fields(fields)
+        self._step("catalog.ensure_fields")
+        with self._shelf.lock:
+            table = self._collection(name).table
+            table.fields.update(missing_fields(name, table.fields, fields))
 
     def metadata(self, name: str) -> Mapping[str, Json]:
         with self._shelf.lock:

@@ -1,8 +1,8 @@
 """What a command that only looks opens: the live collection of a deployment, and its records on the topics."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 
 from adapters.kafka.reader import read_partitions
 from compose.deployment import Deployment
@@ -14,7 +14,7 @@ from stream.change import Change, Ignore, read_change
 from stream.collection import CollectionRecord, from_json
 from stream.errors import Fatal, Misuse, Poison
 from stream.partitioning import partition_of
-from stream.ports import IndexCatalog, Partition, Topics, VectorIndex
+from stream.ports import IndexCatalog, Partition, Record, Topics, Unframer, VectorIndex
 from stream.source import Source
 
 
@@ -34,9 +34,9 @@ class NoIndexYet(Fatal):
 @contextmanager
 def live_collection(deployment: Deployment) -> Iterator[LiveCollection]:
     """Opened through its owner, or by this process for the length of the block. Raises Fatal where there is none."""
-    folder = deployment.settings.index.folder
-    if not folder.exists():
-        raise NoIndexYet(f"There is no index in {folder} yet; `embedstream run all` makes it.")
+    index = deployment.settings.index
+    if index.not_made_yet:
+        raise NoIndexYet(f"There is no index in {index.folder} yet; `embedstream run all` makes it.")
     catalog = deployment.catalog(serve=False)
     try:
         yield _live(catalog, deployment.settings.index.name)
@@ -64,23 +64,28 @@ def source_named(deployment: Deployment, document: DocId) -> Source:
 def last_change(deployment: Deployment, topics: Topics, source: Source, document: DocId) -> Change | Poison | None:
     """The document's newest revision in the CDC topic, what is wrong with it, or None. Reads the whole topic."""
     newest: Change | Poison | None = None
-    for record in read_partitions(deployment.settings.kafka.properties, list(topics.ends(source.topic))):
-        version = Version(record.offset + 1)
-        try:
-            change = read_change(source, record.key, record.value, record.headers, version, record.timestamp_ms)
-        except Poison as poison:
-            if record.key is not None and _names(source, record.key, document):
-                newest = poison
-            continue
-        if not isinstance(change, Ignore) and change.doc_id == document:
-            newest = change
+    with closing(deployment.unframer()) as unframer:
+        for record in read_partitions(deployment.settings.kafka.properties, list(topics.ends(source.topic))):
+            try:
+                change = _change(unframer, source, record)
+            except Poison as poison:
+                if record.key is not None and _names(unframer, source, record, document):
+                    newest = poison
+                continue
+            if not isinstance(change, Ignore) and change.doc_id == document:
+                newest = change
     return newest
 
 
-def _names(source: Source, key: bytes, document: DocId) -> bool:
-    """Whether a key of a record that cannot be read is this document's: asked of a delete with that key."""
+def _change(unframer: Unframer, source: Source, record: Record) -> Change:
+    key, value = unframer.unframed(record)
+    return read_change(source, key, value, record.headers, Version(record.offset + 1), record.timestamp_ms)
+
+
+def _names(unframer: Unframer, source: Source, record: Record, document: DocId) -> bool:
+    """Whether the key of a record that cannot be read is this document's: asked of a delete with that key."""
     try:
-        change = read_change(source, key, None, (), Version(1), 0)
+        change = _change(unframer, source, replace(record, value=None))
     except Poison:
         return False
     return not isinstance(change, Ignore) and change.doc_id == document

@@ -63,9 +63,9 @@ def show(answer: dict[str, Json], console: Console) -> None:
 
 
 def _search_here(deployment: Deployment, text: str, limit: int) -> dict[str, Json]:
-    folder = deployment.settings.index.folder
-    if not folder.exists():
-        raise Fatal(f"There is no index in {folder} yet; `embedstream run all` makes it.")
+    index = deployment.settings.index
+    if index.not_made_yet:
+        raise Fatal(f"There is no index in {index.folder} yet; `embedstream run all` makes it.")
     catalog = deployment.catalog(serve=False)
     try:
         live = LiveIndex(catalog, deployment.settings.index.name, [deployment.model.load().query])

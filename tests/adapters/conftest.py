@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from index_world import FIELDS, SPEC
+from qdrant_world import in_memory, over_grpc, over_rest, real_over_grpc, real_over_rest, real_server_named
 
 from adapters.edge.catalog import EdgeCatalog
 from adapters.edge.client import SocketCatalog
@@ -45,7 +46,16 @@ def edge_through_its_socket(folder: Path) -> Iterator[IndexCatalog]:
         owner.close()
 
 
-ADAPTERS: dict[str, Opening] = {"memory": memory, "edge": edge, "edge-socket": edge_through_its_socket}
+ADAPTERS: dict[str, Opening] = {
+    "memory": memory,
+    "edge": edge,
+    "edge-socket": edge_through_its_socket,
+    "qdrant-local": in_memory,
+    "qdrant-rest-double": over_rest,
+    "qdrant-grpc-double": over_grpc,
+}
+if real_server_named():
+    ADAPTERS |= {"qdrant-rest": real_over_rest, "qdrant-grpc": real_over_grpc}
 
 
 @pytest.fixture

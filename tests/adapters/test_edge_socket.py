@@ -121,15 +121,20 @@ def test_a_request_that_makes_no_sense_is_answered_and_the_connection_goes_on(fo
     with socket_file.connect(folder / "index", 20.0) as connection:
         for request in (
             {"protocol": 99, "call": "hello"},
-            {"protocol": 1},
-            {"protocol": 1, "call": "drop", "arguments": {}, "collection": "docs"},
-            {"protocol": 1, "call": "write", "arguments": {"writes": [["zap"]]}, "collection": "docs"},
-            {"protocol": 1, "call": "write", "arguments": {"writes": [["put", 1, 2, {}]]}, "collection": "docs"},
-            {"protocol": 1, "call": "metadata", "arguments": {"name": "dogs"}},
+            {"protocol": wire.PROTOCOL},
+            {"protocol": wire.PROTOCOL, "call": "drop", "arguments": {}, "collection": "docs"},
+            {"protocol": wire.PROTOCOL, "call": "write", "arguments": {"writes": [["zap"]]}, "collection": "docs"},
+            {
+                "protocol": wire.PROTOCOL,
+                "call": "write",
+                "arguments": {"writes": [["put", 1, 2, {}]]},
+                "collection": "docs",
+            },
+            {"protocol": wire.PROTOCOL, "call": "metadata", "arguments": {"name": "dogs"}},
         ):
             send(connection, Frame(request))
             assert receive(connection).document["error"] in {"fatal", "poison"}
-        send(connection, Frame({"protocol": 1, "call": "collections", "arguments": {}}))
+        send(connection, Frame({"protocol": wire.PROTOCOL, "call": "collections", "arguments": {}}))
         assert receive(connection).document == {"result": ["docs"]}
     catalog.close()
 

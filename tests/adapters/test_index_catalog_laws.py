@@ -3,10 +3,10 @@
 import threading
 
 import pytest
-from index_world import FIELDS, SPEC, chunk, found, put
+from index_world import EAST, FIELDS, SPEC, chunk, found, put
 
 from stream.errors import Fatal, Misuse
-from stream.ports import IndexCatalog, VectorSpec
+from stream.ports import Condition, IndexCatalog, VectorSpec
 
 
 def test_an_empty_catalog_has_nothing(catalog: IndexCatalog):
@@ -64,6 +64,40 @@ def test_a_field_of_the_protocol_or_with_quotes_is_misuse(catalog: IndexCatalog)
         with pytest.raises(Misuse):
             catalog.create("docs", SPEC, {field: "integer"}, {})
     assert list(catalog.collections()) == []
+
+
+def test_a_field_declared_later_finds_what_was_stored_before_and_after(catalog: IndexCatalog):
+    catalog.create("docs", SPEC, {"section": "keyword"}, {})
+    index = catalog.open("docs")
+    index.write([put("early", 1, pages=3)])
+    catalog.ensure_fields("docs", {"section": "keyword", "pages": "integer", "read at": "datetime"})
+    index.write([put("late", 1, pages=3), put("other", 1, pages=4)])
+    for reader in (index, catalog.open("docs")):
+        assert {hit.id for hit in reader.search(EAST, 10, [Condition("pages", 3)])} == {chunk("early"), chunk("late")}
+
+
+def test_fields_that_are_indexed_already_may_be_asked_for_again(catalog: IndexCatalog):
+    catalog.create("docs", SPEC, {"pages": "integer"}, {"kept": "as it was"})
+    for _ in range(2):
+        catalog.ensure_fields("docs", {"pages": "integer", "price": "float"})
+        catalog.ensure_fields("docs", {})
+    assert catalog.metadata("docs") == {"kept": "as it was"}
+
+
+def test_a_field_that_is_indexed_as_another_type_is_fatal_and_indexes_none(catalog: IndexCatalog):
+    catalog.create("docs", SPEC, {"pages": "integer"}, {})
+    for _ in range(2):
+        with pytest.raises(Fatal, match=r"'pages' is declared keyword.*docs.*integer.*index\.generation"):
+            catalog.ensure_fields("docs", {"new": "keyword", "pages": "keyword"})
+    catalog.ensure_fields("docs", {"new": "float"})
+
+
+def test_a_field_of_the_protocol_cannot_be_declared_later_either(catalog: IndexCatalog):
+    catalog.create("docs", SPEC, {}, {})
+    with pytest.raises(Misuse):
+        catalog.ensure_fields("docs", {"version": "integer"})
+    with pytest.raises(Fatal, match="absent"):
+        catalog.ensure_fields("absent", {"pages": "integer"})
 
 
 def test_metadata_comes_back_as_it_was(catalog: IndexCatalog):

@@ -65,7 +65,7 @@ def shared(kafka):
     stream = Stream(kafka)
     try:
         plain = stream.source("plain", topic=f"{stream.name}.plain", format="document", title=None, fields={})
-        stream.change({"source": [stream.source(), plain]})
+        stream.change({"source": [stream.source(), plain], "registry": {"on_framed": "dead-letter"}})
         stream.create()
         stream.create(f"{stream.name}.plain", 2, max_message_bytes=str(LARGEST_RECORD))
         stream.run().ready()

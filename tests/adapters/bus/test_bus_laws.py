@@ -41,7 +41,7 @@ def test_after_a_commit_a_successor_starts_there(group_world):
     world.write(topic, b"1", b"2", b"3")
     first = world.reader(topic, group)
     first.until_values([b"1", b"2", b"3"])
-    first.consumer.commit({Partition(topic, 0): 2})
+    first.consumer.commit({Partition(topic, 0): Committed(2)})
     first.consumer.close()
     second = world.reader(topic, group)
     second.until_values([b"3"])
@@ -64,7 +64,7 @@ def test_a_committed_offset_that_the_topic_does_not_have_is_fatal(world, kept_fr
     world.write(topic, b"1", b"2", b"3", b"4")
     first = world.reader(topic, group)
     first.until_values([b"1", b"2", b"3", b"4"])
-    first.consumer.commit({place: 50 if kept_from is None else 1})
+    first.consumer.commit({place: Committed(50 if kept_from is None else 1)})
     first.consumer.close()
     if kept_from is not None:
         world.truncate(place, kept_from)
@@ -126,6 +126,31 @@ def test_a_rewound_partition_is_read_again_from_there(world, paused):
         reader.consumer.resume([place])
     reader.until_values([b"1", b"2", b"3", b"2", b"3"])
     assert reader.until_end(place) == 3
+
+
+def test_a_partition_is_rewound_to_its_first_record_wherever_that_is(world):
+    topic = world.topic()
+    place = Partition(topic, 0)
+    world.write(topic, b"1", b"2", b"3")
+    world.truncate(place, 1)
+    reader = world.reader(topic)
+    reader.until_values([b"2", b"3"])
+    reader.consumer.rewind({place: None})
+    reader.until_values([b"2", b"3", b"2", b"3"])
+
+
+def test_a_commit_may_go_back_and_its_metadata_reaches_the_successor(world):
+    topic, group = world.topic(), world.name("group")
+    place = Partition(topic, 0)
+    world.write(topic, b"1", b"2", b"3")
+    first = world.reader(topic, group)
+    first.until_values([b"1", b"2", b"3"])
+    first.consumer.commit({place: Committed(3, "all")})
+    first.consumer.commit({place: Committed(1, "only ü")})
+    first.consumer.close()
+    second = world.reader(topic, group)
+    second.until_values([b"2", b"3"])
+    assert second.committed == {place: Committed(1, "only ü")}
 
 
 def test_a_partition_can_be_rewound_in_the_moment_it_is_assigned(world):
@@ -198,8 +223,8 @@ def test_a_commit_for_a_partition_that_is_not_assigned_commits_nothing(world):
     world.write(topic, b"1")
     reader = world.reader(topic, group)
     reader.until_values([b"1"])
-    reader.consumer.commit({Partition(other, 0): 0})
-    reader.consumer.commit({Partition(topic, 0): 1})
+    reader.consumer.commit({Partition(other, 0): Committed(0)})
+    reader.consumer.commit({Partition(topic, 0): Committed(1)})
     committed = world.bus().topics().committed(group, [Partition(topic, 0), Partition(other, 0)])
     assert committed == {Partition(topic, 0): Committed(1)}
 
@@ -209,10 +234,10 @@ def test_partitions_move_to_a_second_member_and_back_behind_what_was_committed(g
     for number in (0, 1):
         world.write(topic, b"1", b"2", number=number)
     first = world.reader(topic, group)
-    first.when_revoked = lambda partitions: first.consumer.commit(dict.fromkeys(partitions, 1))
+    first.when_revoked = lambda partitions: first.consumer.commit(dict.fromkeys(partitions, Committed(1)))
     first.until(lambda: len(first.records) == 4, "all records")
     second = world.reader(topic, group)
-    second.when_revoked = lambda partitions: second.consumer.commit(dict.fromkeys(partitions, 2))
+    second.when_revoked = lambda partitions: second.consumer.commit(dict.fromkeys(partitions, Committed(2)))
     together([first, second], lambda: second.records, "the second member's first record")
     (moved,) = second.mine
     assert first.mine == {Partition(topic, 0), Partition(topic, 1)} - {moved}
@@ -234,11 +259,11 @@ def test_a_member_that_the_group_went_on_without_is_told_that_it_lost(group_worl
     world.stall(stalled)
     other = world.reader(topic, group)
     other.until_values([b"1", b"2"])
-    stalled.consumer.commit({place: 2})
+    stalled.consumer.commit({place: Committed(2)})
     assert world.bus().topics().committed(group, [place]) == {}
     stalled.until(lambda: "lost" in stalled.kinds(), "the loss")
     assert stalled.kinds() == ["assigned", "lost"]
-    other.consumer.commit({place: 1})
+    other.consumer.commit({place: Committed(1)})
     other.consumer.close()
     stalled.until(lambda: len(stalled.records) > 2, "the records after it joined again")
     assert stalled.values == [b"1", b"2", b"2"]
@@ -249,7 +274,7 @@ def test_closing_revokes_and_what_is_committed_there_holds(group_world):
     world, topic, group = group_world, group_world.topic(), group_world.name("group")
     world.write(topic, b"1", b"2")
     reader = world.reader(topic, group)
-    reader.when_revoked = lambda partitions: reader.consumer.commit(dict.fromkeys(partitions, 1))
+    reader.when_revoked = lambda partitions: reader.consumer.commit(dict.fromkeys(partitions, Committed(1)))
     reader.until_values([b"1", b"2"])
     reader.consumer.close()
     reader.consumer.close()
@@ -308,7 +333,7 @@ def test_a_topic_that_is_created_again_has_another_id_and_no_commits(world):
     world.write(topic, b"1")
     reader = world.reader(topic, group)
     reader.until_values([b"1"])
-    reader.consumer.commit({place: 1})
+    reader.consumer.commit({place: Committed(1)})
     reader.consumer.close()
     before = topics.describe([topic])[topic].id
     assert topics.committed(group, [place]) == {place: Committed(1)}
