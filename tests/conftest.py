@@ -7,7 +7,6 @@ them is skipped on a laptop and fails under ``CI``: there, skipped would read as
 
 import os
 import shutil
-import sys
 import tempfile
 import time
 import uuid
@@ -39,27 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cdc)
         if "cdc_stack" in fixtures or "kafka" in fixtures:
             item.add_marker(pytest.mark.kafka)
-
-
-_ended = pytest.StashKey[int]()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    session.config.stash[_ended] = int(exitstatus)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Ends the process without finalizing the interpreter.
-
-    Clients of librdkafka that are still known to somebody have threads, and these were seen to call into what is
-    being taken down: a segmentation fault after the last test.
-    """
-    if _ended in config.stash:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(config.stash[_ended])
 
 
 def _unavailable(sentence: str) -> None:

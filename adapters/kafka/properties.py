@@ -194,6 +194,13 @@ def consumer_properties(given: Given, group: str) -> Properties:
     return Properties({key: value for key, value in values.items() if key not in _CLASSIC_ONLY}, notes)
 
 
+def onlooker_properties(given: Given, group: str) -> Properties:
+    """For a consumer that asks about ``group`` and never joins it. Raises Misuse."""
+    common = {key: value for key, value in given.items() if key != "group.remote.assignor"}
+    joining = consumer_properties({**common, "group.protocol": "classic"}, group)
+    return Properties({**joining.values, "isolation.level": "read_uncommitted"})
+
+
 def producer_properties(given: Given) -> Properties:
     """For a producer without transactions. Raises Misuse."""
     user = _checked(given)

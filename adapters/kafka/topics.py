@@ -5,13 +5,13 @@ Metadata travels with a commit and is read back here; a group may commit for a t
 how the chunker keeps its lineage.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -25,6 +25,7 @@ from confluent_kafka.admin._topic import TopicDescription
 from confluent_kafka.cimpl import NewTopic
 
 from adapters.kafka.failures import UNKNOWN_TOPIC, error_of, failure
+from adapters.kafka.group_offsets import GroupOffsets
 from adapters.kafka.properties import Given, admin_properties
 from adapters.kafka.witness import Witness
 from stream.errors import Outage
@@ -44,10 +45,13 @@ class KafkaTopics:
 
     def __init__(self, given: Given, *, step: Step = no_step) -> None:
         properties = admin_properties(given)
+        self._given = dict(given)
         self._servers = properties.servers
         self._witness = Witness(properties, "Asking about topics")
         self._step = step
         self._client: AdminClient = self._witness.open(AdminClient)
+        self._lock = threading.Lock()
+        self._offsets_of: dict[str, GroupOffsets] = {}
 
     def describe(self, names: Sequence[str], *, settings: bool = False) -> Mapping[str, TopicInfo]:
         """See the port. ``config`` then holds every setting of the topic, defaults included."""
@@ -83,21 +87,11 @@ class KafkaTopics:
         """See the port. Offsets inside an open transaction are not seen yet."""
         if not partitions:
             return {}
-        asked = ConsumerGroupTopicPartitions(group, [TopicPartition(item.topic, item.number) for item in partitions])
-        doing = f"Reading the offsets of group {group}"
-        futures = self._asked(
-            doing, lambda: self._client.list_consumer_group_offsets([asked], request_timeout=_REQUEST_S)
-        )
-        answer = self._answer(doing, futures[group], KafkaError.GROUP_ID_NOT_FOUND)
-        places = answer.topic_partitions if answer is not None else []
-        for place in places:
-            if place.error is not None and place.error.code() not in UNKNOWN_TOPIC:
-                raise failure(place.error, doing, self._servers)
-        return {
-            Partition(place.topic, place.partition): Committed(place.offset, place.metadata or "")
-            for place in places
-            if place.error is None and place.offset >= 0
-        }
+        with self._lock:
+            offsets = self._offsets_of.get(group)
+            if offsets is None:
+                offsets = self._offsets_of[group] = GroupOffsets(self._given, group)
+        return offsets.committed(partitions, _REQUEST_S)
 
     def _descriptions(self, names: Sequence[str]) -> dict[str, TopicDescription]:
         if not names:
@@ -144,6 +138,7 @@ class KafkaTopics:
         return found
 
     def _asked(self, doing: str, request: Callable[[], Answer]) -> Answer:
+        self._client.poll(0)  # what librdkafka wants to say stands in a queue until somebody polls
         try:
             return request()
         except KafkaException as exception:
