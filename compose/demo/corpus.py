@@ -11,11 +11,11 @@ from itertools import pairwise
 from typing import Final
 
 QUESTIONS: Final = (
-    "How do I make sure that a file is closed even when an error occurs?",
-    "What is the difference between == and is?",
-    "How can I stop the program at a certain line and look at its variables?",
+    "What happens when an exception is not handled?",
+    "What is the result of comparing NaN with itself?",
+    "How do I set a breakpoint?",
 )
-"""One whose words are in no topic, one on two operators, one on a tool."""
+"""On the language, on a detail of it, and on a tool."""
 
 SECTIONS: Final = ("statements", "types", "expressions", "names", "reference")
 """In the order in which a title is tried; the last takes the rest."""

@@ -19,8 +19,8 @@ from schemas.identity import DocId
 from stream.comparison import Comparison, ExpectedDocument, compare
 from stream.errors import Fatal
 
-_BUSY_S = 4.0
-_LEAST_CHUNKS = 120
+_BUSY_S = 3.0
+_LEAST_CHUNKS = 60
 _MOST_CHUNKS = 1_500
 _EDITS = 24
 _CHANGES = 4

@@ -18,7 +18,7 @@ from rich.console import Console
 from compose.demo import changes, loading, recovery
 from compose.demo.corpus import Document, characters, corpus
 from compose.demo.edits import Author
-from compose.demo.expectation import Cut
+from compose.demo.expectation import Cut, document_id
 from compose.demo.freshness import Freshness, OpenLoop, arrivals, summary
 from compose.demo.narration import Narrator
 from compose.demo.report import Deleted, Edited, Moved, Report, check_writable
@@ -91,18 +91,20 @@ def _single_changes(
     row = replace(longest, body=change.text)
     after = stage.expectation.cut(row)
     edited = changes.change_text(view, stage.table, changes.update_of(row.id, change, cuts[row.id], after))
+    name = document_id(row.id)
     narrator.row(
-        "one sentence",
-        f"of {row.id}, {len(row.body) / 1000:.0f} kB: "
-        f"{edited.embedded} chunks embedded, {edited.kept} kept, searchable {edited.ms:.0f} ms after COMMIT",
+        "a sentence",
+        f"of {name} ({len(row.body) / 1000:.0f} kB, {len(after.chunks)} chunks): {edited.embedded} embedded, "
+        f"{edited.kept} kept, searchable {edited.ms:.0f} ms after COMMIT",
     )
     moved, kept = changes.move(view, stage.table, row, after, "moved")
     row = replace(row, section="moved")
     narrator.row(
-        "one column", f"of {row.id}, in the payload alone: {moved.embedded} embedded, {kept} kept, {moved.ms:.0f} ms"
+        "a column",
+        f"of {name} that is in the payload alone: {moved.embedded} embedded, {kept} kept, {moved.ms:.0f} ms",
     )
     deleted = changes.delete(view, stage.table, going, cuts[going.id])
-    narrator.row("one row", f"{going.id} deleted: gone after {deleted.ms:.0f} ms")
+    narrator.row("a row", f"{document_id(going.id)} deleted: gone from search after {deleted.ms:.0f} ms")
     rows = [row if document.id == row.id else document for document in documents if document.id != going.id]
     return edited, moved, deleted, rows
 
