@@ -1,7 +1,9 @@
 """Lag: records that a group has not committed, over all partitions of a topic.
 
-Counted to the end of what is committed in transactions. A partition that the group never committed is counted from
-its first record on.
+Counted to the end of the log, and so with the records of a transaction that is under way or was just committed: each
+partition gets its marker by itself, and a group's offset may be seen before the records that came with it can be
+read. Were those not counted, a lag of zero for the chunkers and then for the embedders would not say that all is
+done. A partition that the group never committed is counted from its first record on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +27,7 @@ def lag_of(topics: Topics, group: str, names: Sequence[str]) -> Mapping[str, Lag
 
 
 def _lag(topics: Topics, group: str, topic: str) -> Lag:
-    ends = topics.ends(topic)
+    ends = topics.log_ends(topic)
     committed = topics.committed(group, list(ends))
     lows = topics.low_watermarks(topic) if len(committed) < len(ends) else {}
     return Lag(

@@ -171,6 +171,13 @@ class Topics(Protocol):
     def ends(self, topic: str) -> Mapping[Partition, int]:
         """Offset behind the last committed record (and its marker), for each partition."""
 
+    def log_ends(self, topic: str) -> Mapping[Partition, int]:
+        """Offset behind the last record, those of open transactions too.
+
+        Law: where a group's offset is seen that was committed in a transaction, that transaction's records lie below
+        the log's ends, though they may not lie below ``ends`` yet: each partition gets its marker by itself.
+        """
+
     def low_watermarks(self, topic: str) -> Mapping[Partition, int]: ...
 
     def committed(self, group: str, partitions: Sequence[Partition]) -> Mapping[Partition, Committed]:

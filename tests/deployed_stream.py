@@ -59,7 +59,13 @@ class Stream:
         self.topics = KafkaTopics({"bootstrap.servers": brokers})
         self._runners: list[Running | Process] = []
         self._producer = Producer(
-            {"bootstrap.servers": brokers, "linger.ms": 2, "message.max.bytes": LARGEST_RECORD, "acks": "all"}
+            {
+                "bootstrap.servers": brokers,
+                "linger.ms": 2,
+                "message.max.bytes": LARGEST_RECORD,
+                # A retry must not put an older record of a row behind a newer one.
+                "enable.idempotence": True,
+            }
         )
 
     # --- configuration ---

@@ -37,6 +37,9 @@ class LineageBeside:
     def ends(self, topic: str) -> Mapping[Partition, int]:
         return self._topics.ends(topic)
 
+    def log_ends(self, topic: str) -> Mapping[Partition, int]:
+        return self._topics.log_ends(topic)
+
     def low_watermarks(self, topic: str) -> Mapping[Partition, int]:
         return self._topics.low_watermarks(topic)
 

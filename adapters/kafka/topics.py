@@ -71,11 +71,15 @@ class KafkaTopics:
 
     def ends(self, topic: str) -> Mapping[Partition, int]:
         """See the port. Raises Fatal where the topic does not exist."""
-        return self._offsets(topic, _LATEST)
+        return self._offsets(topic, _LATEST, IsolationLevel.READ_COMMITTED)
+
+    def log_ends(self, topic: str) -> Mapping[Partition, int]:
+        """See the port: the high watermarks. Raises Fatal where the topic does not exist."""
+        return self._offsets(topic, _LATEST, IsolationLevel.READ_UNCOMMITTED)
 
     def low_watermarks(self, topic: str) -> Mapping[Partition, int]:
         """The first offset that is still there, for each partition."""
-        return self._offsets(topic, _EARLIEST)
+        return self._offsets(topic, _EARLIEST, IsolationLevel.READ_COMMITTED)
 
     def committed(self, group: str, partitions: Sequence[Partition]) -> Mapping[Partition, Committed]:
         """See the port. Offsets inside an open transaction are not seen yet."""
@@ -115,7 +119,7 @@ class KafkaTopics:
             }
         return found
 
-    def _offsets(self, topic: str, spec: OffsetSpec) -> dict[Partition, int]:
+    def _offsets(self, topic: str, spec: OffsetSpec, isolation: IsolationLevel) -> dict[Partition, int]:
         doing = f"Reading the offsets of topic {topic}"
         described = self._descriptions([topic])
         if topic not in described:
@@ -123,9 +127,7 @@ class KafkaTopics:
         asked = {TopicPartition(topic, partition.id): spec for partition in described[topic].partitions}
         futures = self._brokers.asked(
             doing,
-            lambda: self._client.list_offsets(
-                asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=REQUEST_S
-            ),
+            lambda: self._client.list_offsets(asked, isolation_level=isolation, request_timeout=REQUEST_S),
         )
         found = {}
         for place, future in futures.items():

@@ -139,6 +139,11 @@ class MemoryTopics:
         with self._broker.changed:
             return {partition: self._broker.log(partition).stable_end for partition in self._partitions(topic)}
 
+    def log_ends(self, topic: str) -> Mapping[Partition, int]:
+        """See the port. Raises Fatal where the topic does not exist."""
+        with self._broker.changed:
+            return {partition: self._broker.log(partition).end for partition in self._partitions(topic)}
+
     def low_watermarks(self, topic: str) -> Mapping[Partition, int]:
         """The first offset that is still there, for each partition."""
         with self._broker.changed:

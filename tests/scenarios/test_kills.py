@@ -196,7 +196,7 @@ def test_an_embedder_that_died_between_writing_and_committing_leaves_nothing_to_
     dying(stream, "embedder", "commit offsets")
     points = stream.points(None)
     assert points, "it had written"
-    assert stream.status().embedder == sum(stream.topics.ends(stream.chunks).values())
+    assert stream.status().embedder == sum(stream.topics.log_ends(stream.chunks).values())
     successor = stream.run("embedder").ready()
     stream.drained()
     assert_holds(stream.points(None), stream.deployment(), stream.records(stream.cdc))

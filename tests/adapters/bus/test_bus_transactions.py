@@ -117,6 +117,7 @@ def test_a_killed_producers_successor_lets_readers_go_on(world):
     world.write(topic, b"behind")
     place = Partition(topic, 0)
     assert world.bus().topics().ends(topic)[place] == 0
+    assert world.bus().topics().log_ends(topic)[place] == 3
     reader.poll(timeout_s=0.5)
     assert reader.records == []
     began = time.monotonic()
