@@ -77,6 +77,11 @@ def _run(deployment: Deployment, topics: Topics, hand_over: HandOver, stopping: 
 
 def _refuse_compaction(deployment: Deployment, topics: Topics) -> None:
     info = deployment.chunk_topic(topics)
+    if "cleanup.policy" not in info.config:
+        raise Fatal(
+            f"Whether the topic {deployment.settings.chunks.topic} is compacted cannot be read, and under Faust it "
+            "must not be; grant this user DescribeConfigs on it."
+        )
     if "compact" in info.config.get("cleanup.policy", "").split(","):
         raise Fatal(
             f"The topic {deployment.settings.chunks.topic} is compacted, and under Faust a late event would be kept "

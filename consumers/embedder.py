@@ -7,8 +7,9 @@ bound pauses the partitions, and polling goes on.
 
 A commit says of which sources everything below it is done (``stream.claim``). A partition whose committed offset
 claims less than this embedder admits, because a source joined since, is read again from where the claim ends. Where
-headers come by that it does not know, it looks whether the collection accepts them by now: another embedder, started
-with a newer configuration, may have joined a source. Then all its partitions are taken anew.
+headers come by that it does not know, and every other second, it looks whether the collection accepts more by now:
+another embedder, started with a newer configuration, may have joined a source whose events this one, or one before
+it, let pass. Then all its partitions are taken anew.
 
 When partitions are revoked it starts nothing more of theirs, lets what is in flight finish within a deadline, commits
 and lets go. Lost partitions are dropped as they are and nothing is committed.
@@ -31,6 +32,7 @@ from stream.ports import Clock, Committed, Consumer, Outgoing, Partition, Polled
 
 _LOG = logging.getLogger("embedstream.embedder")
 _STAGE = "embedder"
+_READMIT_EVERY_S = 2.0
 
 
 class Stopping(Protocol):
@@ -79,6 +81,7 @@ class Embedder:
         self._consumer: Consumer | None = None
         self._admission = parts.admission
         self._met_unknown = False
+        self._readmit_due = float("-inf")
         self._claims: dict[Partition, Claim] = {}
         self._paused: set[Partition] = set()
         self._unsent: deque[_Unsent] = deque()
@@ -195,15 +198,15 @@ class Embedder:
             self._commit_due = now + self._parts.flush_interval_s
             self._parts.metrics.oldest_unapplied(self._workload.oldest_ts_ms)
             self._commit(self._workload.committable())
-            self._look_for_new_sources()
+            self._look_for_new_sources(now)
             self._parts.every_while()
 
-    def _look_for_new_sources(self) -> None:
-        """An event of another chunking looks the same, so this is asked as often as one of those was dropped."""
-        if self._parts.readmit is None or not self._met_unknown:
+    def _look_for_new_sources(self, now: float) -> None:
+        """By the clock as well: an event that was dropped before the source joined tells nothing any more."""
+        if self._parts.readmit is None or (now < self._readmit_due and not self._met_unknown):
             return
         admission = self._parts.readmit()
-        self._met_unknown = False
+        self._met_unknown, self._readmit_due = False, now + _READMIT_EVERY_S
         if not admission.sources.keys() <= self._admission.sources.keys():
             self._take_anew(admission)
 

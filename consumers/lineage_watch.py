@@ -118,6 +118,10 @@ class LineageWatch:
         following = self._following()
         if not following.lineages:
             return {}
+        if self._starts:
+            # Another member may have read on from there since: its offset must not fall back to the beginning.
+            have = self._topics.committed(self._group, list(self._starts))
+            self._starts = {place: start for place, start in self._starts.items() if place not in have}
         return {**self._starts, self._place: Committed(0, to_metadata(following))}
 
     def committed(self) -> None:

@@ -72,7 +72,11 @@ def is_envelope(payload: dict[str, Any]) -> bool:
     """Whether it is one, whole or not; a row otherwise. A later version of Debezium may add a name of its own."""
     if "op" in payload and payload.keys() <= _NAMES:
         return True
-    return isinstance(payload.get("source"), dict) and not payload.keys().isdisjoint({"op", "before", "after"})
+    source = payload.get("source")
+    # A row may have columns of these names, too; a source block always says which connector wrote it.
+    if not isinstance(source, dict) or "connector" not in source:
+        return False
+    return not payload.keys().isdisjoint({"op", "before", "after"})
 
 
 def what_else(payload: dict[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""MongoDB's events as Debezium's connector writes them: documents as strings of Extended JSON, or flattened.
+"""MongoDB's events as Debezium's connector writes them: documents as strings of Extended JSON.
 
 ``after`` is the whole document as a string (``schemas.extended_json``); the key holds ``_id`` as another one, in the
 one column ``id``, and becomes the plain text of that id. The columns of a row are the document's top-level fields.
@@ -8,15 +8,15 @@ Malformed of kind ``partial-document`` with the cure. Where the connector does l
 one gone; the delete that follows says so.
 
 Law: whatever the bytes, the answer is a row event or Malformed. Kinds: those of ``schemas.envelope`` and
-``schemas.extended_json``, ``partial-document`` and ``flattened``. Source: Debezium's MongoDB connector documentation,
-"Data change events"; its class ``JsonSerialization``.
+``schemas.extended_json``, ``partial-document``, and ``wrong-format`` for a flattened document: its key is plain, and
+a tombstone could not tell which of the two it has. Source: Debezium's MongoDB connector documentation, "Data change
+events"; its classes ``JsonSerialization`` and ``ExtractNewDocumentState``.
 """
 
 from typing import Any
 
-from schemas import envelope, extended_json, flattened
+from schemas import envelope, extended_json
 from schemas.chunk_event import Headers, Json
-from schemas.connect_schema import column_types
 from schemas.malformed import Malformed
 from schemas.row_event import NotARow, Row, RowDeleted, RowEvent, RowWritten, Tombstone
 from schemas.strict_json import kind_of
@@ -33,8 +33,12 @@ def decode(key: Said | None, value: Said | None, _headers: Headers) -> RowEvent:
     if (other := envelope.what_else(payload)) is not None:
         return NotARow(other)
     if "_id" in payload or not envelope.is_envelope(payload):
-        row = {column: extended_json.plain(item) for column, item in payload.items()}
-        return flattened.row_event(row, column_types(schema), lambda: _key(key))
+        # The transform writes plain keys, and a tombstone could not tell which of the two forms its key has.
+        raise Malformed(
+            envelope.WRONG_FORMAT,
+            "The record is a flattened document, whose key is no Extended JSON any more; set the source's format to "
+            '"debezium", which reads flattened rows and documents alike.',
+        )
     return _row_event(payload, key)
 
 

@@ -170,7 +170,8 @@ class KafkaConsumer:
             if partition is not None and (error is None or error.code() == END_OF_PARTITION):
                 self._started.add(partition)
                 if partition in self._rewind_at_start:
-                    self._seek(partition, self._rewind_at_start.pop(partition))
+                    self._seek(partition, self._rewind_at_start[partition])
+                    del self._rewind_at_start[partition]
                     rewound.add(partition)
                 if partition in rewound:
                     continue

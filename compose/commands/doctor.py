@@ -59,7 +59,12 @@ def wanted(deployment: Deployment) -> Wanted:
         group_protocol=settings.kafka.group_protocol,
         sources=settings.sources,
         chunks=WantedTopic(
-            chunks.topic, chunks.partitions, chunks.replication, chunks.create, deployment.largest_record_bytes
+            chunks.topic,
+            chunks.partitions,
+            chunks.replication,
+            chunks.create,
+            deployment.largest_record_bytes,
+            at_least_once=settings.chunker.runtime == "faust",
         ),
         letters=WantedTopic(
             settings.dead_letter_topic, letters.partitions, letters.replication, letters.create, LETTER_BYTES

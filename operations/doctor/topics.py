@@ -24,22 +24,11 @@ def check_chunk_topic(wanted: WantedTopic, found: TopicInfo | None, brokers: int
         return
     if not found.config:
         yield unchecked(about, "this user may not read its settings (DescribeConfigs)")
-    policies = _policies(found)
-    serious = False
-    if policies == {"delete"} and _keeps_all(found):
-        serious = True
-        yield advice(about, "it is not compacted: it grows with every change, for ever", "set cleanup.policy=compact")
-    elif policies and policies != {"compact"}:
-        serious = True
-        kept = _duration(found, "retention.ms")
-        yield fatal(
-            about,
-            f"its cleanup.policy is {','.join(sorted(policies))}: chunk events are deleted after {kept}, and the "
-            "index can no longer be rebuilt from it",
-            "set cleanup.policy=compact on it",
-        )
+    findings = list(_about_what_is_kept(about, wanted, found))
+    yield from findings
+    serious = bool(findings)
     lag = _number(found, "min.compaction.lag.ms")
-    if lag is not None and lag < _DAY_MS:
+    if lag is not None and lag < _DAY_MS and not wanted.at_least_once:
         yield advice(
             about,
             f"its min.compaction.lag.ms is {lag}: an event may be compacted away before a slow reader has seen it",
@@ -65,8 +54,38 @@ def check_chunk_topic(wanted: WantedTopic, found: TopicInfo | None, brokers: int
             f"chunks.replication is 1 on a cluster of {brokers} brokers",
             "keep more than one copy: kafka-reassign-partitions for this topic, chunks.replication for the next",
         )
-    if not serious and policies:
-        yield ok(about, f"compacted, {_partitions(found.partitions)}")
+    if not serious and found.config:
+        kept = "kept whole" if wanted.at_least_once else "compacted"
+        yield ok(about, f"{kept}, {_partitions(found.partitions)}")
+
+
+def _about_what_is_kept(about: str, wanted: WantedTopic, found: TopicInfo) -> Iterator[Finding]:
+    policies = _policies(found)
+    if wanted.at_least_once:
+        if "compact" in policies:
+            yield fatal(
+                about,
+                "it is compacted, and a chunker under Faust may write an older event behind a newer one, which would "
+                "be the one that is kept",
+                "set its cleanup.policy to delete with retention.ms = -1, or name another chunks.topic",
+            )
+        elif policies and not _keeps_all(found):
+            yield fatal(
+                about,
+                f"its events are deleted after {_duration(found, 'retention.ms')}, and the index can no longer be "
+                "rebuilt from it",
+                "set retention.ms = -1 on it",
+            )
+    elif policies == {"delete"} and _keeps_all(found):
+        yield advice(about, "it is not compacted: it grows with every change, for ever", "set cleanup.policy=compact")
+    elif policies and policies != {"compact"}:
+        kept = _duration(found, "retention.ms")
+        yield fatal(
+            about,
+            f"its cleanup.policy is {','.join(sorted(policies))}: chunk events are deleted after {kept}, and the "
+            "index can no longer be rebuilt from it",
+            "set cleanup.policy=compact on it",
+        )
 
 
 def check_source_topic(source: Source, found: TopicInfo | None) -> Iterator[Finding]:

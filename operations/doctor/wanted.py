@@ -14,13 +14,16 @@ from stream.source import Source
 
 @dataclass(frozen=True, slots=True)
 class WantedTopic:
-    """A topic of the project's own. ``least_bytes``: the largest record that it has to take."""
+    """A topic of the project's own. ``least_bytes``: the largest record that it has to take. ``at_least_once``: its
+    writer may write a record again behind a newer one (Faust), so that compaction would keep the wrong one.
+    """
 
     name: str
     partitions: int
     replication: int
     create: bool
     least_bytes: int
+    at_least_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,21 @@ def test_an_embedder_that_is_not_restarted_learns_of_it_from_the_collection(worl
     assert world.texts == world.table
 
 
+def test_an_embedder_that_asked_too_early_learns_of_it_though_nothing_more_comes(world):
+    """It let the new source's events pass before another embedder joined the source."""
+    chunker, _ = running(world)
+    world.end(chunker)
+    world.chunker(NEW)
+    five_pages(world)
+    world.drain()
+    world.end(world.embedder(NEW))
+    for _ in range(200):
+        if world.texts == world.table:
+            break
+        world.turn()
+    assert world.texts == world.table
+
+
 def test_of_two_embedders_the_old_one_hands_its_partition_to_the_new_one(world):
     chunker, old = running(world)
     world.end(chunker)

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.malformed import Malformed
 from schemas.mongodb import decode
-from schemas.row_event import ColumnType, NotARow, RowDeleted, RowWritten, Tombstone
+from schemas.row_event import NotARow, RowDeleted, RowWritten, Tombstone
 
 KEY = {"id": '{"$oid": "596e275826f08b2730779e1f"}'}
 NAMED = {"id": "596e275826f08b2730779e1f"}
@@ -74,15 +74,6 @@ def test_an_update_without_the_document_is_refused_with_its_cure(more):
     assert error.value.kind == "partial-document"
 
 
-def test_a_flattened_document_is_a_row_as_well():
-    row = {"_id": "596e275826f08b2730779e1f", "op": "c", "source": {"a": 1}, "before": 2, "n": {"$numberLong": "3"}}
-    assert read(row).after == {**row, "n": 3}
-    assert read({**row, "__deleted": True}) == RowDeleted(NAMED, {**row, "n": 3, "__deleted": True}, None)
-    schema = {"type": "struct", "fields": [{"field": "day", "type": "int64", "name": "x.Timestamp"}]}
-    typed = read({"schema": schema, "payload": {"_id": "1", "day": 5}})
-    assert typed.types == {"day": ColumnType("int64", "x.Timestamp")}
-
-
 @pytest.mark.parametrize(
     ("value", "why"),
     [
@@ -109,7 +100,9 @@ def test_a_record_about_no_document_says_what_it_is(value, why):
         (envelope(after='{"n": {"$numberLong": "99999999999999999999"}}'), "extended-json"),
         (envelope(after='{"n": 99999999999999999999}'), "integer-range"),
         (envelope(source={"ts_ms": "now"}), "envelope"),
-        ({}, "flattened"),
+        ({}, "wrong-format"),
+        ({"_id": "596e275826f08b2730779e1f", "n": 3}, "wrong-format"),
+        ({"_id": 7, "op": "c", "source": {"connector": "x"}, "before": 2}, "wrong-format"),
     ],
 )
 def test_what_is_no_event_is_malformed(value, kind):
