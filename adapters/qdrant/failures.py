@@ -4,8 +4,12 @@
     401, 403; a certificate nobody trusts; strict mode; another collection  → Fatal: a person has to act
     404, 409                                                                → Missing, Exists: Fatal, unless expected
     413, or gRPC's words for it                                             → TooLarge: sent again in halves
-    400 or 422 about points                                                 → Poison
+    400 or 422 in words about one point                                     → Poison
     anything else                                                           → Fatal: unforeseen
+
+Points were admitted before they were sent (``adapters/admission.py``), so a refusal is rarely about one of them: it
+is a limit of the collection, a mode switched on since, a gateway. Taken for poison, each would empty the stream into
+the dead letters; so a refusal is Fatal unless its words are known to be about a point.
 
 REST and gRPC tell the same things by different codes; the table has one line for both. An error's text is the
 server's own, shortened: it holds no key, since a server never repeats one.
@@ -55,7 +59,12 @@ _CODES: dict[grpc.StatusCode, Kind] = {
 }
 _UNTRUSTED = ("certificate_verify_failed", "certificate verify failed", "hostname mismatch")
 _NO_TLS = ("wrong_version_number", "wrong version number", "record layer failure")
-_ANOTHER_COLLECTION = ("vector dimension error", "not existing vector name", "expected dim")
+_ABOUT_A_POINT = ("format error in json body", "validation error in json body", "unable to parse uuid", "point id")
+"""How a server speaks of a request that it could not read or whose values it does not take."""
+
+
+_NOT_THERE = ("not found", "exist", "status_code.not_found", "statuscode.not_found")
+"""Qdrant's own words; a 404 without them is that of a gateway in whose stead nothing stands behind it."""
 
 
 class Missing(Fatal):
@@ -135,7 +144,7 @@ def _error(kind: Kind, said: str, where: str, doing: str, *, points: bool) -> Em
     if any(sign in lowered for sign in (*_UNTRUSTED, *_NO_TLS)):
         return _tls(said, where)
     kind = _as_told(kind, lowered)
-    if kind == "refused" and points and not _about_the_collection(lowered):
+    if kind == "refused" and points and any(sign in lowered for sign in _ABOUT_A_POINT):
         return Poison("index", f"Qdrant refuses a point for good: {said}")
     make, sentence = _SENTENCES[kind]
     return make(sentence.format(where=where, doing=doing, said=said))
@@ -145,14 +154,11 @@ def _as_told(kind: Kind, lowered: str) -> Kind:
     """Where the words say more than the code: older servers, and local mode, have one code for several things."""
     if "storage locked" in lowered:
         return "outage"
+    if kind == "missing" and not any(sign in lowered for sign in _NOT_THERE):
+        return "outage"
     if "already exists" in lowered or "same name already" in lowered:
         return "exists"
     return "large" if "larger than allowed" in lowered else kind
-
-
-def _about_the_collection(lowered: str) -> bool:
-    """Admission has checked points against the collection: a server that disagrees holds another, or is strict."""
-    return "strict mode" in lowered or any(sign in lowered for sign in _ANOTHER_COLLECTION)
 
 
 def _no_answer(source: BaseException, where: str, doing: str) -> EmbedstreamError:
@@ -185,6 +191,8 @@ def _of_the_client(error: Exception, where: str, doing: str, *, points: bool) ->
     """Local mode, and the client's own checks, raise ValueError and say what it is in text alone."""
     said = _short(str(error))
     lowered = said.lower()
+    if isinstance(error, RuntimeError) and "closed" not in lowered and "not found" not in lowered:
+        return Fatal(f"The client of Qdrant at {where} failed while {doing}: {said}")
     if "closed" in lowered:
         return Fatal("This index was closed; open the catalog again.")
     if "not found" in lowered or "does not exist" in lowered:

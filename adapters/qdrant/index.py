@@ -96,7 +96,7 @@ class QdrantIndex:
                 query_filter=wanted,
                 search_params=self._manner.search,
                 with_payload=True,
-                consistency=self._manner.reads,
+                # Of any replica: a majority that has to agree on a payload would hide what is being written.
             )
 
         answer = self._connection.call("searching", ask)

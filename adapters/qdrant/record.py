@@ -112,7 +112,8 @@ def change_record(
         "writers": list(following.writers),
         "record": orjson.dumps(following.to_json()).decode(),
     }
-    before = models.FieldCondition(key="revision", match=models.MatchValue(value=read.revision))
+    # At most, not equal: a loss of power may have taken the point back behind the metadata that was copied from it.
+    before = models.FieldCondition(key="revision", range=models.Range(lte=read.revision))
     points = models.PointsList(
         points=[models.PointStruct(id=RECORD, vector={}, payload=payload)], update_filter=models.Filter(must=[before])
     )

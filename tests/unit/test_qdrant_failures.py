@@ -63,7 +63,12 @@ def test_what_the_server_asks_for_is_how_long_an_outage_is_waited_out():
 
 
 @pytest.mark.parametrize(
-    "error", [status(400, "bad point"), status(422), RpcError(grpc.StatusCode.INVALID_ARGUMENT, "")]
+    "error",
+    [
+        status(400, "Format error in JSON body: invalid type: string, expected f32"),
+        status(422, "Validation error in JSON body: [points[0].id: invalid]"),
+        RpcError(grpc.StatusCode.INVALID_ARGUMENT, "Unable to parse UUID: x"),
+    ],
 )
 def test_what_is_refused_about_points_is_poison_and_about_anything_else_fatal(error):
     assert type(told(error)) is Poison
@@ -75,7 +80,11 @@ def test_what_is_refused_about_points_is_poison_and_about_anything_else_fatal(er
     [
         "Wrong input: Vector dimension error: expected dim: 4, got 3",
         "Wrong input: Not existing vector name error: mini-abc",
-        "Bad request: Index required but not found for version. Help: … strict mode",
+        'Bad request: Index required but not found for "version" of one of the following types: [integer, float].',
+        "Bad request: Max points count limit of 10 reached!",
+        "Bad request: Max payload storage size limit of 10 bytes reached!",
+        "<html><body>400 Bad Request</body></html>",
+        "",
     ],
 )
 def test_a_refusal_that_is_about_the_collection_is_fatal(sentence):
@@ -85,7 +94,9 @@ def test_a_refusal_that_is_about_the_collection_is_fatal(sentence):
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (status(404), Missing),
+        (status(404, "Not found: Collection `docs` doesn't exist!"), Missing),
+        (status(404, "404 page not found"), Missing),
+        (status(404, "<html>default backend</html>"), Outage),
         (RpcError(grpc.StatusCode.NOT_FOUND, "Alias x does not exists!"), Missing),
         (status(409), Exists),
         (status(400, "Collection `docs` already exists!"), Exists),

@@ -17,10 +17,16 @@ WRITES = "points/batch|UpdateBatch"
 
 
 def test_a_point_that_the_server_refuses_is_poison(double, index):
-    double.faults.order("answer", WRITES, status=400, sentence="Wrong input: no")
+    double.faults.order("answer", WRITES, status=400, sentence="Format error in JSON body: no")
     with pytest.raises(Poison) as refused:
         index.write([put("a", 1)])
     assert refused.value.kind == "index"
+
+
+def test_a_limit_of_the_collection_stops_the_stream_and_empties_nothing_into_the_dead_letters(double, index):
+    double.faults.order("answer", WRITES, status=400, sentence="Bad request: Max points count limit of 10 reached!")
+    with pytest.raises(Fatal, match="limit of 10 reached"):
+        index.write([put("a", 1)])
 
 
 @pytest.mark.parametrize("status", [401, 403])
