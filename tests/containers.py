@@ -33,7 +33,7 @@ from stream.errors import Fatal
 ROOT = Path(__file__).parents[1]
 COMPOSE = ROOT / "compose" / "docker" / "compose.yaml"
 START_DEADLINE_S = 120
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(\w+)(?::(?:-([^}]*)|\?[^}]*))?\}")
 
 
 def services(values: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -189,7 +189,10 @@ class ContainerStack:
         serves: Callable[[Started], bool],
     ) -> Started:
         service = services(values)[name]
-        image = os.environ.get(f"EMBEDSTREAM_TEST_{name.upper()}_IMAGE") or service["image"]
+        variable = f"EMBEDSTREAM_TEST_{name.upper()}_IMAGE"
+        image = os.environ.get(variable) or service["image"]
+        if not image:
+            raise Fatal(f"{variable} names no image, and compose.yaml has none for {name}.")
         container = self._container(image, name).with_envs(**service["environment"])
         if "command" in service:
             container.with_command(service["command"])

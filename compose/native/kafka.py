@@ -49,6 +49,14 @@ class Kafka:
         port = self.ports.remembered("kafka")
         return None if port is None else f"{LOOPBACK}:{port}"
 
+    @property
+    def cluster(self) -> str:
+        """The id of the cluster. An `up` that was killed may have left its own formatter at work: one folder has one
+        id, so the two write the same, and what the other has formatted meanwhile is formatted.
+        """
+        named = uuid.uuid5(uuid.NAMESPACE_URL, self.folder.as_uri())
+        return base64.urlsafe_b64encode(named.bytes).decode().rstrip("=")
+
     def address(self, listener: str) -> str | None:
         """``host:port`` of another of its doors, as it was last started."""
         port = self.ports.remembered(f"kafka {listener}")
@@ -92,16 +100,12 @@ class Kafka:
             return
         on_progress("preparing Kafka's storage")
         shutil.rmtree(self.folder / "data", ignore_errors=True)
-        # An `up` that was killed may have left its own formatter at work: one folder has one cluster id, so the two
-        # write the same, and what the other has formatted meanwhile is formatted.
-        named = uuid.uuid5(uuid.NAMESPACE_URL, self.folder.as_uri())
-        cluster = base64.urlsafe_b64encode(named.bytes).decode().rstrip("=")
         command = class_path.command(
             "kafka.tools.StorageTool",
             "format",
             "-g",
-            "-t",
-            cluster,
+            # As one argument: an id may begin with a dash.
+            f"--cluster-id={self.cluster}",
             "-c",
             str(settings),
             options=jvm_options(self.heap_mb),

@@ -13,6 +13,7 @@ Law: elements are in order, disjoint, and begin at the beginning of a line; outs
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -51,6 +52,9 @@ _LONGEST_MARK = 200
 """Code points of a line that holds nothing but marks; a longer one is taken for text."""
 
 
+Span = tuple[int, int]
+
+
 class Element(NamedTuple):
     """``text[start:end]``, white space at its ends left out. Larger than the limit only where it has no parts."""
 
@@ -68,17 +72,23 @@ def elements(text: str, limit: int, count: Callable[[str], int]) -> Iterator[Ele
     Raises Poison where the text holds a lone surrogate.
     """
     place = 0
+    fences: list[Span] = []
     for begin, end in _fences(text):
         if count(text[begin:end]) > limit:
-            yield from _windows(text, place, begin, limit, count)
+            yield from _windows(text, place, begin, fences, limit, count)
             yield from _code(text, begin, end)
-            place = end
-    yield from _windows(text, place, len(text), limit, count)
+            place, fences = end, []
+        else:
+            fences.append((begin, end))
+    yield from _windows(text, place, len(text), fences, limit, count)
 
 
 def within(text: str, element: Element, limit: int, count: Callable[[str], int]) -> list[Element]:
     """The elements of one, each within ``limit``; itself alone where it has no smaller ones."""
-    return list(_elements(text, _places(text, element.start, element.end, limit, count), element.end))
+    start, end = element.start, element.end
+    fences = [(start + begin, start + stop) for begin, stop in _fences(text[start:end])]
+    places = _places(text, start, end, limit, count)
+    return list(_elements(text, _unbroken(text, places, end, fences, limit, count), end))
 
 
 def is_fence(part: str) -> bool:
@@ -96,14 +106,17 @@ def line_starts(text: str, begin: int, end: int) -> list[int]:
     return [begin, *(match.end() for match in _LINE_END.finditer(text, begin, end))]
 
 
-def _windows(text: str, start: int, stop: int, limit: int, count: Callable[[str], int]) -> Iterator[Element]:
+def _windows(
+    text: str, start: int, stop: int, fences: list[Span], limit: int, count: Callable[[str], int]
+) -> Iterator[Element]:
     size = max(WINDOW, limit * _WINDOW_FOR_A_TOKEN)
     while start < stop:
         end = _window_end(text, start, stop, size)
         if end - start > size:
             places = [start]
         else:
-            places = _places(text, start, end, limit, count)
+            inside = fences[bisect_left(fences, (start, start)) : bisect_left(fences, (end, end))]
+            places = _unbroken(text, _places(text, start, end, limit, count), end, inside, limit, count)
             if end < stop and len(places) > 1:
                 end = places.pop()
         yield from _elements(text, places, end)
@@ -136,12 +149,26 @@ def _places(text: str, start: int, end: int, limit: int, count: Callable[[str], 
             "surrogate",
             f"The text holds a lone surrogate at character {start + error.start}; mend it in the source.",
         ) from error
-    places = [start + offset + len(part) - len(part.lstrip()) for offset, part in found]
-    return [start, *(place for place in places if start < place < end and _begins_a_line(text, place))]
+    places = {_line_start(text, start + offset + len(part) - len(part.lstrip())) for offset, part in found}
+    return [start, *sorted(place for place in places if start < place < end)]
 
 
-def _begins_a_line(text: str, place: int) -> bool:
-    return not text[text.rfind("\n", 0, place) + 1 : place].strip()
+def _line_start(text: str, place: int) -> int:
+    """Where the line begins, the space in front of it left out of account."""
+    begin = text.rfind("\n", 0, place) + 1
+    return place if not text[begin:place].strip() else begin
+
+
+def _unbroken(
+    text: str, places: list[int], stop: int, fences: list[Span], limit: int, count: Callable[[str], int]
+) -> list[int]:
+    """The places without those in a fence. One that had any, or is in an element that is too long, is one itself."""
+    for begin, end in fences:
+        first, last = bisect_right(places, begin), bisect_left(places, end)
+        around = text[places[first - 1] : places[last] if last < len(places) else stop]
+        if first < last or count(around) > limit:
+            places = sorted({*places[:first], begin, *([end] if end < stop else []), *places[last:]})
+    return places
 
 
 def _code(text: str, begin: int, end: int) -> Iterator[Element]:
@@ -157,7 +184,7 @@ def _elements(text: str, places: list[int], end: int) -> Iterator[Element]:
         element = _element(text, begin, stop)
         if element is None:
             continue
-        heading = None if element.opens else _inner_heading(text, element)
+        heading = None if element.opens and not element.leads else _inner_heading(text, element)
         if heading is None:
             yield element
         else:
@@ -165,7 +192,9 @@ def _elements(text: str, places: list[int], end: int) -> Iterator[Element]:
 
 
 def _inner_heading(text: str, element: Element) -> int | None:
-    """Where the first heading in an element begins: the parser packs across them once it has packed smaller parts."""
+    """Where the first heading inside an element begins. The parser packs across them once it has packed smaller
+    parts, and headings without text between them.
+    """
     part = text[element.start : element.end]
     code = list(_fences(part))
     for match in _INNER_HEADING.finditer(part):
@@ -197,7 +226,7 @@ def _leads(part: str) -> bool:
     return _MARK.fullmatch(last) is not None or _RULE.fullmatch(last) is not None
 
 
-def _fences(text: str) -> Iterator[tuple[int, int]]:
+def _fences(text: str) -> Iterator[Span]:
     """[start, end) of each code fence, its marks included; one that is not closed ends with the text."""
     start, opened = 0, ""
     for match in _FENCE.finditer(text):

@@ -114,7 +114,7 @@ class _Packing:
     def _opened(self, part: _Part) -> list[_Part]:
         """The smaller elements of one, or its sentences; none where it has no parts that may stand alone."""
         begin, end = part.unit.start, part.unit.end
-        if is_fence(self._text[begin:end]):
+        if (part.opens and part.leads) or is_fence(self._text[begin:end]):  # a heading alone, or code
             return []
         smaller = self._smaller(part)
         if smaller or _WHOLE.match(self._text, begin):

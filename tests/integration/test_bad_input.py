@@ -99,7 +99,6 @@ NEVER = {
     "key of bytes": ("plain", lambda _: (b"\xff", b'{"body": "nobody"}'), "undecodable"),
     "row without key": ("docs", lambda bad: (None, envelope("c", bad.row("nobody"))), "missing-key"),
     "null in key": ("docs", lambda bad: ({"id": None}, envelope("c", bad.row("nobody"))), "null-key"),
-    "no envelope": ("docs", lambda bad: ({"id": bad.id}, bad.row("a row without envelope")), "envelope"),
     "unknown op": ("docs", lambda bad: ({"id": bad.id}, envelope("x", bad.row("a"))), "unknown-op"),
     "no row": ("docs", lambda bad: ({"id": bad.id}, envelope("u")), "envelope"),
     "avro": ("docs", lambda bad: ({"id": bad.id}, b"\x00\x00\x00\x00\x07Avro"), "registry-framed"),

@@ -1,12 +1,15 @@
 """This project's own image: its roles in containers, shut in as compose.yaml shuts them in, on the broker in one."""
 
 import json
+import os
 import sys
 
 import pytest
 from cdc_events import assert_holds, envelope, row, sentences
 from containers import points_of, services
 from deployed_stream import Stream
+
+from stream.errors import Fatal
 
 pytestmark = pytest.mark.kafka
 
@@ -38,7 +41,12 @@ def role(container_stack, inside):
     made = []
 
     def make(name):
-        made.append(container_stack.embedstream(name, services()[name]["command"], inside))
+        try:
+            made.append(container_stack.embedstream(name, services()[name]["command"], inside))
+        except Fatal as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(str(error))
         return made[-1]
 
     yield make

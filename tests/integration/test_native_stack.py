@@ -1,5 +1,6 @@
 """The life of the local stack with real servers: started, found, killed, started again."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -13,6 +14,8 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from compose.native import records
+from compose.native.kafka import Kafka
+from compose.native.ports import Ports
 from compose.native.stack import Stack
 from stream.errors import Fatal, Misuse
 
@@ -104,6 +107,16 @@ def test_an_up_that_was_killed_half_way_is_taken_further(stack, wait_until):
     assert stack.down() == ("kafka",)
 
 
+def test_a_folder_whose_cluster_id_begins_with_a_dash_is_prepared_too(tmp_path):
+    folders = (tmp_path / str(number) for number in itertools.count())
+    kafkas = (Kafka(folder / "kafka", Ports(folder / "ports.json")) for folder in folders)
+    stack = Stack(next(kafka for kafka in kafkas if kafka.cluster.startswith("-")).folder.parent)
+    try:
+        assert topics(stack.up().kafka) == set()
+    finally:
+        stack.remove()
+
+
 def test_two_ups_at_once_start_one_broker(stack):
     stack.down()
     found = []
@@ -147,7 +160,6 @@ def test_a_stack_that_never_was_is_down(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as somebody else")
 def test_below_a_closed_folder_postgresql_lies_elsewhere_and_nothing_is_opened(tmp_path):
-    from compose.native.ports import Ports
     from compose.native.postgres import Postgres
 
     closed = tmp_path / "closed"

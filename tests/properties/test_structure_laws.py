@@ -7,7 +7,7 @@ import itertools
 from dataclasses import dataclass, field
 
 import pytest
-from chunking_world import TOKENIZERS, check, contract, cut_inside
+from chunking_world import TOKENIZERS, check, contract, cut_inside, sentences_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,7 +116,7 @@ def test_a_heading_stays_with_the_text_that_follows_where_it_fits(document, data
         block = document.text[slice(*following)]
         lines = block.split("\n")
         first = {
-            "paragraph": block.split(". ")[0] + ".",
+            "paragraph": block[: sentences_of(block, tokenizer)[0][1]],
             "fence": block,
             "table": "\n".join(lines[:3]),  # the head of a table stays with its first row
         }.get(next_kind, lines[0])

@@ -36,7 +36,8 @@ def test_it_is_what_the_compose_specification_says(name):
 def test_every_foreign_image_has_a_version_and_the_servers_have_the_local_stacks():
     images = {name: service["image"] for name, service in services().items() if name not in OWN}
     assert images["kafka"] == f"apache/kafka:{jars.KAFKA_VERSION}"
-    assert images["connect"] == f"debezium/connect:{jars.DEBEZIUM_VERSION}"
+    assert images.pop("connect") is None, "whoever starts it names it"
+    assert f"debezium/connect, version {jars.DEBEZIUM_VERSION}" in (DOCKER / "compose.yaml").read_text()
     for image in images.values():
         _, colon, tag = image.rpartition(":")
         assert colon
