@@ -15,6 +15,7 @@ Law: elements are in order, disjoint, and begin at the beginning of a line; outs
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from semantic_text_splitter import MarkdownSplitter
@@ -182,26 +183,23 @@ def _code(text: str, begin: int, end: int) -> Iterator[Element]:
 def _elements(text: str, places: list[int], end: int) -> Iterator[Element]:
     for begin, stop in zip(places, [*places[1:], end], strict=True):
         element = _element(text, begin, stop)
-        if element is None:
-            continue
-        heading = None if element.opens and not element.leads else _inner_heading(text, element)
-        if heading is None:
-            yield element
-        else:
-            yield from _elements(text, [begin, heading], stop)
+        if element is not None:
+            cuts = [begin, *_headings_to_cut(text, element), stop]
+            yield from filter(None, (_element(text, *part) for part in pairwise(cuts)))
 
 
-def _inner_heading(text: str, element: Element) -> int | None:
-    """Where the first heading inside an element begins. The parser packs across them once it has packed smaller
-    parts, and headings without text between them.
+def _headings_to_cut(text: str, element: Element) -> list[int]:
+    """Where a section begins inside an element that is none itself; and all headings, where none has text behind it.
+
+    The parser packs across them: the former once it has packed smaller parts, the latter wherever they fit.
     """
+    if element.opens and not element.leads:
+        return []
     part = text[element.start : element.end]
     code = list(_fences(part))
-    for match in _INNER_HEADING.finditer(part):
-        place = match.start("heading")
-        if not any(begin < place < end for begin, end in code):
-            return element.start + place
-    return None
+    found = (match.start("heading") for match in _INNER_HEADING.finditer(part))
+    places = [element.start + place for place in found if not any(begin < place < end for begin, end in code)]
+    return places if element.leads else places[:1]
 
 
 def _element(text: str, begin: int, end: int) -> Element | None:

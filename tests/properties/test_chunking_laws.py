@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 
 import stream.chunking.markdown
 import stream.chunking.units
-from stream.chunking import STRATEGIES, Passage, cut
+from stream.chunking import STRATEGIES, Passage, boundaries, cut
 
 every_strategy = pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 every_tokenizer = pytest.mark.parametrize("tokenizer", TOKENIZERS.values(), ids=TOKENIZERS.keys())
@@ -49,8 +50,11 @@ def test_a_word_is_cut_only_if_it_alone_exceeds_the_limit(strategy, tokenizer, d
     chunking = contract(strategy, tokenizer, **sizes_of(strategy, data))
     passages = cut(text, chunking, tokenizer)
     ends = {begin for begin, _ in sentences_of(text, tokenizer)}  # some scripts end sentences without white space
-    for pattern in (r"\S+", r"[A-Za-z]+"):
-        for begin, end in cut_inside(passages, [found.span() for found in re.finditer(pattern, text)]):
+    letters = rf"(?:(?!{boundaries._IDEOGRAPH})\w)++"  # ideographs may be cut one by one
+    for pattern in (r"\S+", letters):
+        spans = [found.span() for found in re.finditer(pattern, text)]
+        whole = [(begin, end) for begin, end in spans if unicodedata.category(text[end : end + 1] or " ")[0] != "M"]
+        for begin, end in cut_inside(passages, whole):
             exceeds = tokenizer.count(text[begin:end]) > chunking.max_tokens
             assert exceeds or (strategy != "fixed" and ends.intersection(range(begin + 1, end)))
 
