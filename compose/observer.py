@@ -1,7 +1,7 @@
 """What an embedder process looks at now and then, on a thread of its own: brokers in trouble are slow to answer.
 
-The lag of both groups, for the metrics; the lineage of the sources, whose change is fatal to the embedder; and
-whether the next generation has caught up and takes the index's name.
+The lag of both groups, for the metrics; the lineage of the sources, whose change is fatal to the embedder; whether
+the next generation has caught up and takes the index's name; and whether the collection accepts a source more.
 """
 
 import logging
@@ -11,9 +11,10 @@ from adapters.metrics import Metrics
 from compose.deployment import Deployment
 from consumers.lag import Lag, lag_of
 from consumers.lineage_watch import current_lineages
-from consumers.opening import OpenCollection
+from consumers.opening import OpenCollection, admission_now
 from consumers.promotion import Promotion
 from stream.errors import EmbedstreamError, Outage
+from stream.intake import Admission
 from stream.lineage import check_unchanged
 from stream.ports import IndexCatalog, Topics
 
@@ -22,7 +23,7 @@ _EVERY_S = 2.0
 
 
 class Observer:
-    """Runs from ``start`` to ``stop``. The poll thread calls :meth:`check`."""
+    """Runs from ``start`` to ``stop``. The poll thread calls :meth:`check` and :meth:`admitted`."""
 
     def __init__(
         self,
@@ -34,6 +35,9 @@ class Observer:
     ) -> None:
         self._deployment = deployment
         self._topics = topics
+        self._catalog = catalog
+        self._collection = collection.name
+        self._admission = collection.admission
         self._lineage = collection.record.lineage
         self._promotion = Promotion(catalog, deployment.settings.index.name, collection.name)
         self._metrics = metrics
@@ -55,6 +59,10 @@ class Observer:
         """Raises what the thread found to be fatal."""
         if self._failure is not None:
             raise self._failure
+
+    def admitted(self) -> Admission:
+        """Which events the collection accepts, as last looked at."""
+        return self._admission
 
     def _run(self) -> None:
         while not self._stopping.wait(_EVERY_S):
@@ -78,6 +86,7 @@ class Observer:
         for topic, lag in [*behind.items(), *waiting.items()]:
             self._metrics.lag(topic, lag.events or 0)
         self._promotion.observe(_total(list(behind.values())), _total(list(waiting.values())))
+        self._admission = admission_now(self._catalog, self._collection)
 
 
 def _total(lags: list[Lag]) -> int | None:

@@ -20,7 +20,7 @@ from compose.version import VERSION
 from consumers.chunker import Chunker, ChunkerParts
 from consumers.embedder import Embedder, EmbedderParts
 from consumers.lineage_watch import LineageWatch, current_lineages, wait_for_topics
-from consumers.opening import admission_now, open_for_writing
+from consumers.opening import open_for_writing
 from consumers.pipeline import Pipeline, PipelineParts
 from consumers.retries import Patience
 from consumers.stages import ShrinkingEncoder
@@ -192,7 +192,7 @@ def run_embedder(
                 backlog_tokens=settings.embedder.backlog_tokens,
                 flush_interval_s=settings.embedder.flush_interval_s,
                 drain_deadline_s=settings.embedder.drain_deadline_s,
-                readmit=lambda: admission_now(catalog, collection.name),
+                admitted=observer.admitted,
                 every_while=observer.check,
             ),
             workload,

@@ -29,10 +29,10 @@ from stream.letterbox import Letterbox, undeliverable
 from stream.ports import (
     Clock,
     Committed,
-    Consumer,
     Outgoing,
     Partition,
     Polled,
+    Reader,
     Record,
     TransactionalProducer,
     Unframer,
@@ -121,7 +121,7 @@ class Chunker:
     # --- work ---
 
     def run(
-        self, consumer: Consumer, producer: TransactionalProducer, stopping: Stopping, max_records: int = 500
+        self, consumer: Reader, producer: TransactionalProducer, stopping: Stopping, max_records: int = 500
     ) -> None:
         """Until told to stop. Raises Fatal."""
         while not stopping.is_set():
@@ -132,7 +132,7 @@ class Chunker:
                 _LOG.warning("%s", outage)
                 stopping.wait(outage.retry_after_s or 0.5)
 
-    def turn(self, consumer: Consumer, producer: TransactionalProducer, max_records: int, timeout_s: float) -> None:
+    def turn(self, consumer: Reader, producer: TransactionalProducer, max_records: int, timeout_s: float) -> None:
         """One poll and, if it brought anything, one transaction. Raises Outage after rewinding."""
         parts = self._parts
         parts.lineage.check_when_due(parts.clock.monotonic())

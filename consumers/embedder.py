@@ -7,9 +7,8 @@ bound pauses the partitions, and polling goes on.
 
 A commit says of which sources everything below it is done (``stream.claim``). A partition whose committed offset
 claims less than this embedder admits, because a source joined since, is read again from where the claim ends. Where
-headers come by that it does not know, and every other second, it looks whether the collection accepts more by now:
-another embedder, started with a newer configuration, may have joined a source whose events this one, or one before
-it, let pass. Then all its partitions are taken anew.
+the collection accepts more by now, because another embedder, started with a newer configuration, joined a source, all
+partitions are taken anew: this embedder, or one before it, may have let that source's events pass.
 
 When partitions are revoked it starts nothing more of theirs, lets what is in flight finish within a deadline, commits
 and lets go. Lost partitions are dropped as they are and nothing is committed.
@@ -32,7 +31,6 @@ from stream.ports import Clock, Committed, Consumer, Outgoing, Partition, Polled
 
 _LOG = logging.getLogger("embedstream.embedder")
 _STAGE = "embedder"
-_READMIT_EVERY_S = 2.0
 
 
 class Stopping(Protocol):
@@ -56,8 +54,8 @@ class EmbedderParts:
     backlog_tokens: int
     flush_interval_s: float
     drain_deadline_s: float
-    readmit: Callable[[], Admission] | None = None
-    """What the collection accepts by now."""
+    admitted: Callable[[], Admission] | None = None
+    """What the collection accepts, as somebody looked not long ago; the poll thread waits for nobody."""
     every_while: Callable[[], None] = lambda: None
     """Called once a flush interval, for what is looked at now and then (lag, lineage)."""
 
@@ -80,8 +78,6 @@ class Embedder:
         self._workload = workload
         self._consumer: Consumer | None = None
         self._admission = parts.admission
-        self._met_unknown = False
-        self._readmit_due = float("-inf")
         self._claims: dict[Partition, Claim] = {}
         self._paused: set[Partition] = set()
         self._unsent: deque[_Unsent] = deque()
@@ -198,15 +194,13 @@ class Embedder:
             self._commit_due = now + self._parts.flush_interval_s
             self._parts.metrics.oldest_unapplied(self._workload.oldest_ts_ms)
             self._commit(self._workload.committable())
-            self._look_for_new_sources(now)
+            self._take_new_sources()
             self._parts.every_while()
 
-    def _look_for_new_sources(self, now: float) -> None:
-        """By the clock as well: an event that was dropped before the source joined tells nothing any more."""
-        if self._parts.readmit is None or (now < self._readmit_due and not self._met_unknown):
+    def _take_new_sources(self) -> None:
+        if self._parts.admitted is None:
             return
-        admission = self._parts.readmit()
-        self._met_unknown, self._readmit_due = False, now + _READMIT_EVERY_S
+        admission = self._parts.admitted()
         if not admission.sources.keys() <= self._admission.sources.keys():
             self._take_anew(admission)
 
@@ -223,7 +217,6 @@ class Embedder:
                     self._workload.arrive(record, event)
                     continue
                 case Mismatched(fingerprint):
-                    self._met_unknown = True
                     self._parts.metrics.mismatched(fingerprint)
                 case OtherLineage():
                     self._parts.metrics.events("other_lineage")

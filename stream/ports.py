@@ -99,7 +99,17 @@ class Assignment(Protocol):
         """They are gone already: commit nothing."""
 
 
-class Consumer(Protocol):
+class Reader(Protocol):
+    """What the chunker needs of a member of a consumer group, which keeps the laws of :class:`Consumer`."""
+
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
+        """Waits for a first record at most ``timeout_s``, then returns at once with what is there."""
+
+    def rewind(self, offsets: Mapping[Partition, int | None]) -> None:
+        """Read again from these offsets; None: from the partition's earliest record."""
+
+
+class Consumer(Reader, Protocol):
     """A member of a consumer group that reads committed records only.
 
     Laws: records of a partition come in offset order, each at least once from the committed offset on; a partition
@@ -109,15 +119,9 @@ class Consumer(Protocol):
     nothing; a commit may lie below the one before it.
     """
 
-    def poll(self, max_records: int, timeout_s: float) -> Polled:
-        """Waits for a first record at most ``timeout_s``, then returns at once with what is there."""
-
     def pause(self, partitions: Sequence[Partition]) -> None: ...
 
     def resume(self, partitions: Sequence[Partition]) -> None: ...
-
-    def rewind(self, offsets: Mapping[Partition, int | None]) -> None:
-        """Read again from these offsets; None: from the partition's earliest record."""
 
     def commit(self, offsets: Mapping[Partition, Committed]) -> None: ...
 

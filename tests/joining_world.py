@@ -114,7 +114,7 @@ class EmbedderProcess:
                 backlog_tokens=1_000,
                 flush_interval_s=1.0,
                 drain_deadline_s=SOON_S,
-                readmit=lambda: admission_now(world.catalog, self.collection.name),
+                admitted=lambda: admission_now(world.catalog, self.collection.name),
                 **shared,
             ),
             workload,

@@ -1,6 +1,6 @@
 """From Faust's event loop to the thread of the chunker and back: records one way, what is published the other.
 
-To the chunker it is ``stream.ports.Consumer``: records wait here until they are polled, are kept until they were
+To the chunker it is ``stream.ports.Reader``: records wait here until they are polled, are kept until they were
 published, and are shown again after ``rewind``. To Faust it tells which offsets may be committed: those below which
 everything was published and acknowledged, and nothing else; Faust's own acknowledgements do not count, because a
 stream acknowledges what it skips during a rebalance, and what a failed agent held.
@@ -36,7 +36,7 @@ class _Held:
 
 
 class HandOver:
-    """See ``stream.ports.Consumer``; ``seek`` asks Faust to read a partition again from an offset, in its loop."""
+    """See ``stream.ports.Reader``; ``seek`` asks Faust to read a partition again from an offset, in its loop."""
 
     def __init__(self, group: str, topics: Topics) -> None:
         self._group = group
@@ -131,14 +131,6 @@ class HandOver:
                 self._held[record.partition].taken.append(record)
         self._wake()
         return Polled(tuple(records))
-
-    def pause(self, partitions: Sequence[Partition]) -> None:
-        """The chunker never does."""
-        raise NotImplementedError
-
-    def resume(self, partitions: Sequence[Partition]) -> None:
-        """The chunker never does."""
-        raise NotImplementedError
 
     def rewind(self, offsets: Mapping[Partition, int | None]) -> None:
         """Shows again what was taken from these offsets on; None: all of it."""

@@ -14,6 +14,7 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -156,8 +157,7 @@ def _grpc_options(options: ServerOptions) -> dict[str, Any]:
 
 def _content(file: str) -> bytes:
     try:
-        with open(file, "rb") as opened:  # noqa: PTH123 - a path as it stands in the configuration
-            return opened.read()
+        return Path(file).read_bytes()
     except OSError as error:
         raise Misuse(f"{file}, named in [index.qdrant], cannot be read ({error.strerror}).") from error
 

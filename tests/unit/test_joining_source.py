@@ -33,12 +33,18 @@ def five_pages(world):
         world.write(WIKI_SOURCE, str(number), f"page {number}")
 
 
-def test_the_chunker_knows_it_first_and_the_embedder_drops_its_events_until_it_is_restarted(world):
+def five_pages_that_the_embedder_dropped(world):
+    """The chunker knows the new source, the embedder does not. Gives the embedder."""
     chunker, embedder = running(world)
     world.end(chunker)
     world.chunker(NEW)
     five_pages(world)
     world.drain()
+    return embedder
+
+
+def test_the_chunker_knows_it_first_and_the_embedder_drops_its_events_until_it_is_restarted(world):
+    embedder = five_pages_that_the_embedder_dropped(world)
     assert world.texts.keys() == {"docs/0", "docs/1", "docs/2"}
     world.end(embedder)
     world.embedder(NEW)
@@ -59,11 +65,7 @@ def test_the_embedder_knows_it_first(world):
 
 
 def test_an_embedder_that_is_not_restarted_learns_of_it_from_the_collection(world):
-    chunker, _ = running(world)
-    world.end(chunker)
-    world.chunker(NEW)
-    five_pages(world)
-    world.drain()
+    five_pages_that_the_embedder_dropped(world)
     world.end(world.embedder(NEW))
     world.write(WIKI_SOURCE, "late", "a last page")
     for _ in range(5):
@@ -74,16 +76,9 @@ def test_an_embedder_that_is_not_restarted_learns_of_it_from_the_collection(worl
 
 def test_an_embedder_that_asked_too_early_learns_of_it_though_nothing_more_comes(world):
     """It let the new source's events pass before another embedder joined the source."""
-    chunker, _ = running(world)
-    world.end(chunker)
-    world.chunker(NEW)
-    five_pages(world)
+    five_pages_that_the_embedder_dropped(world)
+    world.embedder(NEW)
     world.drain()
-    world.end(world.embedder(NEW))
-    for _ in range(200):
-        if world.texts == world.table:
-            break
-        world.turn()
     assert world.texts == world.table
 
 
@@ -91,7 +86,7 @@ def test_of_two_embedders_the_old_one_hands_its_partition_to_the_new_one(world):
     chunker, old = running(world)
     world.end(chunker)
     world.chunker(NEW)
-    old.embedder._parts = replace(old.embedder._parts, readmit=None)
+    old.embedder._parts = replace(old.embedder._parts, admitted=None)
     five_pages(world)
     world.drain()
     world.embedder(NEW)
@@ -120,11 +115,7 @@ def test_reading_again_for_a_source_embeds_and_letters_nothing_of_the_others_aga
 
 
 def test_a_member_killed_while_it_reads_again_leaves_the_rest_to_its_successor(world):
-    chunker, embedder = running(world)
-    world.end(chunker)
-    world.chunker(NEW)
-    five_pages(world)
-    world.drain()
+    embedder = five_pages_that_the_embedder_dropped(world)
     world.end(embedder)
     dying = world.embedder(NEW)
     for _ in range(2):
@@ -227,11 +218,7 @@ def test_a_changed_mapping_of_a_source_that_joined_is_fatal(world):
 
 def test_paused_partitions_are_read_again_as_well(world):
     """A backlog above its bound when the news comes: what waits is let go and read anew, and nothing stays paused."""
-    chunker, old = running(world)
-    world.end(chunker)
-    world.chunker(NEW)
-    five_pages(world)
-    world.drain()
+    old = five_pages_that_the_embedder_dropped(world)
     world.end(world.embedder(NEW))
     old.embedder._parts = replace(old.embedder._parts, backlog_tokens=1)
     for number in range(6):
@@ -256,11 +243,7 @@ class Unreachable:
 
 def test_a_partition_that_cannot_be_read_again_ends_the_process(world):
     """Going on would commit behind what was not read."""
-    chunker, old = running(world)
-    world.end(chunker)
-    world.chunker(NEW)
-    five_pages(world)
-    world.drain()
+    old = five_pages_that_the_embedder_dropped(world)
     world.end(world.embedder(NEW))
     old.embedder._consumer = Unreachable(old.consumer)
     world.write(WIKI_SOURCE, "late", "page")
