@@ -11,6 +11,8 @@ EXTRAS := local,faust,test,check
 
 # Extra arguments: make test PYTEST_ARGS="tests/unit -x", make demo DEMO_ARGS="--quick".
 PYTEST_ARGS ?=
+# Tests wait for servers more than they compute. Each worker has servers of its own, so at most four; 0: no workers.
+TEST_WORKERS ?= logical
 DEMO_ARGS ?=
 
 # Downloads are large: a slow line is not an error.
@@ -40,7 +42,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 test: check
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check .
