@@ -146,7 +146,7 @@ class Deployment:
             return NoRegistry(registry.on_framed)
         from adapters.schema_registry.unframer import RegistryUnframer  # noqa: PLC0415 - it takes seconds to import
 
-        return RegistryUnframer(registry.properties)
+        return RegistryUnframer(registry.properties, registry.on_unknown_schema)
 
     def catalog(self, *, serve: bool) -> IndexCatalog:
         """The index: on its server; or in its folder, owned by this process or reached through its owner."""

@@ -3,7 +3,8 @@
 Every property of the registry's client passes through (``adapters.schema_registry.properties`` is asked while the
 file is read); ``user`` and ``password`` stand for its ``basic.auth.user.info``, so that a password can come from a
 file of its own. A source need not say that it is framed: its records show it. Without a ``url`` a framed record stops
-the chunker, or becomes a dead letter where ``on_framed`` says so.
+the chunker, or becomes a dead letter where ``on_framed`` says so; with one, so does a record whose schema the
+registry does not have (``on_unknown_schema``).
 
 Dots may be written as tables, numbers and flags as such, as in ``[kafka]``.
 """
@@ -18,9 +19,10 @@ from adapters.schema_registry.properties import KNOWN, USER_INFO, client_propert
 from compose.kafka_settings import flat
 from compose.section import Section
 from stream.errors import Misuse
-from stream.framed import OnFramed
+from stream.framed import OnFramed, OnUnknownSchema
 
-OWN_KEYS = frozenset({"user", "password", "on_framed"})
+_CHOICES = ("on_framed", "on_unknown_schema")
+OWN_KEYS = frozenset({"user", "password", *_CHOICES})
 WELL_KNOWN = (*sorted(KNOWN), *sorted(OWN_KEYS))
 
 
@@ -35,6 +37,8 @@ class RegistrySettings(Section):
 
     on_framed: OnFramed = "stop"
     """What a framed record means where there is no registry: ``stop``, or ``dead-letter``."""
+    on_unknown_schema: OnUnknownSchema = "stop"
+    """What a record means whose schema the registry does not have: ``stop``, or ``dead-letter``."""
     properties: Mapping[str, str | int | float | bool] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
@@ -42,7 +46,7 @@ class RegistrySettings(Section):
     def _gather(cls, table: object) -> object:
         if not isinstance(table, Mapping):
             return table
-        own = {key: value for key, value in table.items() if key == "on_framed"}
+        own = {key: value for key, value in table.items() if key in _CHOICES}
         properties = dict(flat({key: value for key, value in table.items() if key not in OWN_KEYS}))
         _check_kinds(properties)
         user, password = (_credential(table, key) for key in ("user", "password"))
@@ -56,6 +60,8 @@ class RegistrySettings(Section):
             properties[USER_INFO] = f"{user}:{password}"
         if properties and "on_framed" in own:
             raise ValueError("`on_framed` is for a pipeline without a registry; leave it out, or the other keys")
+        if not properties and "on_unknown_schema" in own:
+            raise ValueError("`on_unknown_schema` is for a pipeline with a registry; set `url` too, or leave it out")
         if properties and not properties.get("url"):
             raise ValueError("`url` is missing: the registry's address, as http://registry:8081")
         if properties:
@@ -63,13 +69,14 @@ class RegistrySettings(Section):
         return {**own, "properties": properties}
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        yield "on_framed", self.on_framed
+        for choice in _CHOICES:
+            yield choice, getattr(self, choice)
         yield "properties", masked(self.properties)
 
     @model_serializer(mode="wrap")
     def _without_secrets(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         del serialize
-        return {"on_framed": self.on_framed, **masked(self.properties)}
+        return {**{choice: getattr(self, choice) for choice in _CHOICES}, **masked(self.properties)}
 
 
 def _check_kinds(properties: Mapping[str, object]) -> None:

@@ -20,6 +20,7 @@ from stream.errors import Fatal, Poison
 from stream.ports import Record
 
 OnFramed = Literal["stop", "dead-letter"]
+OnUnknownSchema = Literal["stop", "dead-letter"]
 
 
 def opened(record: Record, read: Callable[[Frame, Part], Wrapped]) -> tuple[Said | None, Said | None]:

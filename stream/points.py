@@ -48,7 +48,7 @@ class StoredPoint:
     @classmethod
     def of(cls, point: ChunkId, payload: Payload) -> "StoredPoint":
         """What the payload says. A version that is no integer, which no writer stores, counts as older than any."""
-        version = payload["version"]
+        version = payload.get("version")
         return cls(
             point,
             DocId(str(payload["doc_id"])),

@@ -66,7 +66,7 @@ def operations(writes: Sequence[Write], vector_name: str) -> Iterator[Operation]
             newest = {write.id: write for write in cast("Iterator[Put | Mark]", run)}
             for part in _parts(list(newest.values()), POINTS_AN_UPSERT):
                 points = [_engine_point(write, vector_name) for write in part]
-                condition = Filter(must=[_not_newer(version)])
+                condition = Filter(must_not=[_newer(version)])
                 yield Operation(UpdateOperation.upsert_points(points, condition=condition), len(points))
         elif kind is Touch:
             for touch in cast("Iterator[Touch]", run):
@@ -119,13 +119,14 @@ def _engine_point(write: Put | Mark, vector_name: str) -> EnginePoint:
     return EnginePoint(UUID(write.id), {vector_name: write.vector.values.tolist()}, dict(write.payload))
 
 
-def _not_newer(version: int) -> FieldCondition:
-    return FieldCondition("version", range=RangeFloat(lte=float(version)))
+def _newer(version: int) -> FieldCondition:
+    """Of a stored point. One whose version somebody took away is not newer, so a write mends it."""
+    return FieldCondition("version", range=RangeFloat(gt=float(version)))
 
 
 def _live(ids: Sequence[ChunkId], version: int) -> Filter:
     live = FieldCondition("state", match=MatchValue(State.LIVE.value))
-    return Filter(must=[HasIdCondition({UUID(point) for point in ids}), live, _not_newer(version)])
+    return Filter(must=[HasIdCondition({UUID(point) for point in ids}), live], must_not=[_newer(version)])
 
 
 def _equals(condition: Condition, declared: FieldType | None) -> FieldCondition:

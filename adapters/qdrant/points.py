@@ -44,7 +44,7 @@ def operations(writes: Sequence[Write], vector_name: str) -> Iterator[models.Upd
                     whole = models.SetPayload(payload=dict(write.payload), filter=_live([write.id], version))
                     yield models.OverwritePayloadOperation(overwrite_payload=whole)
         if points:
-            condition = models.Filter(must=[_not_newer(version)])
+            condition = models.Filter(must_not=[_newer(version)])
             yield models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=condition))
 
 
@@ -93,13 +93,14 @@ def _point(write: Put | Mark, vector_name: str) -> models.PointStruct:
     )
 
 
-def _not_newer(version: int) -> models.FieldCondition:
-    return models.FieldCondition(key="version", range=models.Range(lte=float(version)))
+def _newer(version: int) -> models.FieldCondition:
+    """Of a stored point. One whose version somebody took away is not newer, so a write mends it."""
+    return models.FieldCondition(key="version", range=models.Range(gt=float(version)))
 
 
 def _live(ids: Sequence[ChunkId], version: int) -> models.Filter:
     live = _equal("state", models.MatchValue(value=State.LIVE.value))
-    return models.Filter(must=[models.HasIdCondition(has_id=list(ids)), live, _not_newer(version)])
+    return models.Filter(must=[models.HasIdCondition(has_id=list(ids)), live], must_not=[_newer(version)])
 
 
 def _holds(condition: Condition, declared: FieldType | None) -> models.FieldCondition:

@@ -3,8 +3,9 @@
 A schema never changes under its number, so one that was read is kept for as long as the process lives. That a
 registry does not have one is believed only after asking for two seconds: a follower learns of a new schema a moment
 after the producer that registered it with the leader has written under it, and a record must not become a dead letter
-for having been read in that moment. Once believed, it is not asked for again for five minutes, so that a thousand
-records under one unknown number make no thousand requests.
+for having been read in that moment. Once believed, the process stops: a registry that does not know what the topic
+was written under is, as a rule, not the topic's. Where such records are strays, ``dead-letter`` says so; what is
+unknown is then not asked for again for five minutes, so that a thousand records make no thousand requests.
 
 While the registry is away every call raises Outage with a growing time to wait, or the one that it asked for
 (retry-after); nothing is decided and nothing is remembered.
@@ -21,7 +22,8 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from adapters.schema_registry.failures import failure, is_unknown
 from adapters.schema_registry.properties import Given, client_properties
 from schemas.framing import SchemaId
-from stream.errors import Misuse, Outage, Poison
+from stream.errors import Fatal, Misuse, Outage, Poison
+from stream.framed import OnUnknownSchema
 from stream.ports import Step, no_step
 
 _DOUBTED_S = 2.0
@@ -45,8 +47,15 @@ class _Missing:
 class RegistrySchemas:
     """The schemas of one registry. Used by one thread. Raises Misuse where the client cannot be made."""
 
-    def __init__(self, given: Given, now: Callable[[], float] = time.monotonic, step: Step = no_step) -> None:
+    def __init__(
+        self,
+        given: Given,
+        on_unknown: OnUnknownSchema = "stop",
+        now: Callable[[], float] = time.monotonic,
+        step: Step = no_step,
+    ) -> None:
         properties = client_properties(given)
+        self._on_unknown = on_unknown
         self.url = str(properties["url"])
         self._now = now
         self._step = step
@@ -60,7 +69,7 @@ class RegistrySchemas:
         session.event_hooks = {"response": [self._note_wait]}
 
     def schema(self, name: SchemaId) -> Schema:
-        """Raises Poison of kind ``unknown-schema``, Outage and Fatal."""
+        """Raises Outage, and Fatal, or Poison of kind ``unknown-schema`` where that was chosen."""
         if isinstance(name, int):
             return self._kept(name, lambda: self._client.get_schema(name), f"schema {name}")
         return self._kept(name, lambda: self._client.get_schema_by_guid(str(name)), f"the schema of GUID {name}")
@@ -100,7 +109,7 @@ class RegistrySchemas:
             raise failure(ValueError("it holds no schema"), f"asked for {what}", self.url, 0.0)
         return schema
 
-    def _unknown(self, asked: Asked, what: str) -> Poison | Outage:
+    def _unknown(self, asked: Asked, what: str) -> Poison | Outage | Fatal:
         if len(self._missing) >= _REMEMBERED:
             self._missing.clear()
         now = self._now()
@@ -115,12 +124,14 @@ class RegistrySchemas:
         if missing is not None and missing.believed is not None and self._now() - missing.believed < _BELIEVED_S:
             raise self._believed(what)
 
-    def _believed(self, what: str) -> Poison:
-        return Poison(
-            "unknown-schema",
-            f"The record names {what}, which the schema registry at {self.url} does not have; register it there "
-            "again, or point [registry] at the registry that the producer uses.",
+    def _believed(self, what: str) -> Poison | Fatal:
+        happened = (
+            f"A record names {what}, which the schema registry at {self.url} does not have; register it there again, "
+            "or point [registry] at the registry that the producer uses"
         )
+        if self._on_unknown == "dead-letter":
+            return Poison("unknown-schema", f"{happened}.")
+        return Fatal(f'{happened}, or, if such records are strays, set on_unknown_schema = "dead-letter" there.')
 
     def _wait_s(self) -> float:
         """Doubled with each failure in a row, and blurred, so that many processes do not come back at once."""

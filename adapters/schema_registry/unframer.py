@@ -11,15 +11,21 @@ from adapters.schema_registry.properties import Given
 from adapters.schema_registry.readers import Readers
 from schemas.framing import Frame, Part
 from schemas.wrapped import Said, Wrapped
-from stream.framed import opened
+from stream.framed import OnUnknownSchema, opened
 from stream.ports import Record, Step, no_step
 
 
 class RegistryUnframer:
     """Raises Misuse where the registry's client cannot be made; nothing is asked of the registry before a record."""
 
-    def __init__(self, given: Given, now: Callable[[], float] = time.monotonic, step: Step = no_step) -> None:
-        self._schemas = RegistrySchemas(given, now, step)
+    def __init__(
+        self,
+        given: Given,
+        on_unknown: OnUnknownSchema = "stop",
+        now: Callable[[], float] = time.monotonic,
+        step: Step = no_step,
+    ) -> None:
+        self._schemas = RegistrySchemas(given, on_unknown, now, step)
         self._readers = Readers(self._schemas)
 
     def unframed(self, record: Record) -> tuple[Said | None, Said | None]:

@@ -15,6 +15,7 @@ from schemas.identity import source_of as source_name_of
 from stream.errors import Fatal, Misuse
 
 HISTORY = random_history(seed=4, changes=80)
+STRAYS = {"on_unknown_schema": "dead-letter"}
 TECHNICAL = {"doc_id", "source", "payload_digest"}
 
 
@@ -47,14 +48,14 @@ UNFRAMED = {"plain": ("debezium", EVENTS), "flat": ("debezium", ROWS), "own": ("
 class History:
     """One history in a topic and a source for each form."""
 
-    def __init__(self, stream, url, framed):
+    def __init__(self, stream, url, framed, **registry):
         self.stream, self.url, self.framed = stream, url, framed
         formats = {name: FRAMED[name][0] for name in framed} | {name: UNFRAMED[name][0] for name in UNFRAMED}
         self.topics = {name: f"{stream.name}.{name}" for name in formats}
         stream.change(
             {
                 "source": [source_of(name, self.topics[name], format_) for name, format_ in formats.items()],
-                "registry": {"url": url},
+                "registry": {"url": url, **registry},
             }
         )
         for topic in self.topics.values():
@@ -197,7 +198,7 @@ def real_registry():
 def test_a_real_registry_gives_the_same_index(new_stream, real_registry):
     """Apicurio's, by its interface of Confluent's kind, which knows no GUIDs."""
     stream = new_stream()
-    history = History(stream, real_registry.url, ["avro-prefix", "json-prefix", "flat-avro", "own-json"])
+    history = History(stream, real_registry.url, ["avro-prefix", "json-prefix", "flat-avro", "own-json"], **STRAYS)
     history.write(HISTORY)
     stranger = b"\x00\x7f\xff\xff\xff\x02"
     stream.put(stranger, stranger, topic=history.topics["avro-prefix"])

@@ -38,6 +38,12 @@ def test_framed_records_may_be_dead_letters_where_there_is_no_registry(read):
     assert read('[registry]\non_framed = "dead-letter"').on_framed == "dead-letter"
 
 
+def test_unknown_schemas_stop_or_are_dead_letters(read):
+    assert read('[registry]\nurl = "http://r"').on_unknown_schema == "stop"
+    chosen = read('[registry]\nurl = "http://r"\non_unknown_schema = "dead-letter"')
+    assert (chosen.on_unknown_schema, dict(chosen.properties)) == ("dead-letter", {"url": "http://r"})
+
+
 @pytest.mark.parametrize(
     "registry",
     [
@@ -95,6 +101,8 @@ def test_a_section_shows_no_secret(read):
         ('url = "http://a:battery-staple@r"\nuser = "a"\npassword = "battery-staple"', "holds a user"),
         ('url = "http://r"\non_framed = "stop"', "without a registry"),
         ('on_framed = "shrug"', "on_framed"),
+        ('on_unknown_schema = "dead-letter"', "with a registry"),
+        ('url = "http://r"\non_unknown_schema = "shrug"', "on_unknown_schema"),
         ('url = "registry:8081"', "address of a schema registry"),
         ('url = "http://r"\n"ssl.ca.loction" = "x"', 'did you mean "ssl.ca.location"'),
         ('url = "http://r"\ntimeout = "battery-staple"', "must be a number"),

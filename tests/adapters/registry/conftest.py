@@ -30,8 +30,8 @@ def clock():
 def open_unframer(registry, clock):
     opened = []
 
-    def open_(**given):
-        opened.append(RegistryUnframer({"url": registry.url, **given}, clock))
+    def open_(on_unknown="stop", **given):
+        opened.append(RegistryUnframer({"url": registry.url, **given}, on_unknown, clock))
         return opened[-1]
 
     yield open_
@@ -42,3 +42,9 @@ def open_unframer(registry, clock):
 @pytest.fixture
 def unframer(open_unframer):
     return open_unframer()
+
+
+@pytest.fixture
+def lenient(open_unframer):
+    """One for which a schema that the registry does not have makes a dead letter."""
+    return open_unframer("dead-letter")

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from framed_records import KEY, SAID_KEY, TOPIC, avro, prefixed, record, record_of, value_of
 
-from stream.errors import Outage, Poison
+from stream.errors import Fatal, Outage, Poison
 from stream.ports import Partition, Record
 
 # --- Frames --------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_a_schema_that_cannot_be_read_is_poison(unframer, registry, text):
     assert error.value.kind == "registry-schema"
 
 
-def test_a_schema_that_the_registry_does_not_have_is_doubted_for_two_seconds_then_poison(unframer, registry, clock):
+def test_a_schema_that_the_registry_does_not_have_is_doubted_for_two_seconds_then_stops(unframer, registry, clock):
     unknown = record(value=prefixed(99, b"\x00"))
     with pytest.raises(Outage, match="does not have schema 99 yet"):
         unframer.unframed(unknown)
@@ -233,9 +233,21 @@ def test_a_schema_that_the_registry_does_not_have_is_doubted_for_two_seconds_the
     with pytest.raises(Outage):
         unframer.unframed(unknown)
     clock.seconds = 2.0
+    for _ in range(2):
+        with pytest.raises(Fatal, match=r'point \[registry\] at the .* set on_unknown_schema = "dead-letter" there'):
+            unframer.unframed(unknown)
+    assert registry.asked == ["GET /schemas/ids/99"] * 3
+
+
+def test_where_that_was_chosen_it_is_poison_then(lenient, registry, clock):
+    unknown = record(value=prefixed(99, b"\x00"))
+    for clock.seconds in (0.0, 1.9):
+        with pytest.raises(Outage):
+            lenient.unframed(unknown)
+    clock.seconds = 2.0
     for _ in range(5):
         with pytest.raises(Poison, match="does not have; register it there again") as error:
-            unframer.unframed(unknown)
+            lenient.unframed(unknown)
     assert error.value.kind == "unknown-schema"
     assert registry.asked == ["GET /schemas/ids/99"] * 3
 
@@ -249,17 +261,17 @@ def test_a_schema_that_a_follower_learns_of_late_is_read(unframer, registry):
     assert unframer.unframed(late)[0] == SAID_KEY
 
 
-def test_an_unknown_schema_is_asked_for_again_after_a_while(unframer, registry, clock):
+def test_an_unknown_schema_is_asked_for_again_after_a_while(lenient, registry, clock):
     unknown = record(prefixed(1, avro(KEY, {"id": 7})))
     for clock.seconds in (0.0, 2.0):
         with pytest.raises((Outage, Poison)):
-            unframer.unframed(unknown)
+            lenient.unframed(unknown)
     registry.register("k", KEY)
     clock.seconds = 301.0
     with pytest.raises(Poison):
-        unframer.unframed(unknown)
+        lenient.unframed(unknown)
     clock.seconds = 302.0
-    assert unframer.unframed(unknown)[0] == SAID_KEY
+    assert lenient.unframed(unknown)[0] == SAID_KEY
 
 
 def test_many_unknown_numbers_are_forgotten_before_they_fill_the_memory(unframer, registry, monkeypatch):
