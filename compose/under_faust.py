@@ -15,6 +15,7 @@ from adapters.faust.hand_over import HandOver
 from adapters.faust.lineage_group import LineageBeside, LineageNotes
 from adapters.faust.publishing import PublishThenCommit
 from adapters.kafka.producer import KafkaProducer
+from adapters.kafka.reader import ends_behind
 from adapters.metrics import Metrics
 from adapters.telemetry_server import serve_telemetry
 from compose.deployment import Deployment
@@ -48,6 +49,7 @@ def arrangement(path: str) -> Arrangement:
         {**settings.kafka.properties, "client.id": deployment.chunker_client},
         deployment.chunker_topics,
         topics,
+        lambda starts: ends_behind(settings.kafka.properties, starts),
         run,
     )
 

@@ -28,7 +28,7 @@ import faust
 from faust.types import TP, AppT, EventT, StreamT
 from mode.types import ServiceT
 
-from adapters.faust.hand_over import HandOver
+from adapters.faust.hand_over import Behind, HandOver
 from adapters.faust.security import brokers, credentials
 from adapters.faust.transport import PublishedTransport
 from stream.errors import EmbedstreamError, Fatal, Misuse
@@ -47,14 +47,15 @@ _LARGEST_FETCH = 64 << 20
 class Arrangement:
     """What an application is made of.
 
-    ``run`` blocks in a thread of its own: it builds the chunker, tells the hand-over of it, and runs it until the
-    event is set; it raises what stops the worker.
+    ``behind`` tells the ends of partitions behind their last records. ``run`` blocks in a thread of its own: it
+    builds the chunker, tells the hand-over of it and runs it until the event is set; it raises what stops the worker.
     """
 
     group: str
     properties: Mapping[str, str | int | float | bool]
     topics: Sequence[str]
     broker: Topics
+    behind: Behind
     run: Callable[[HandOver, threading.Event], None]
 
 
@@ -129,7 +130,7 @@ class _Wiring:
     def __init__(self, app: ChunkerApp, arrangement: Arrangement) -> None:
         self._app = app
         self._run = arrangement.run
-        self._hand_over = HandOver(arrangement.group, arrangement.broker)
+        self._hand_over = HandOver(arrangement.group, arrangement.broker, arrangement.behind)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         app.transport = PublishedTransport(app.conf.broker_consumer, app, self._hand_over)

@@ -1,9 +1,14 @@
 """From Faust's event loop to the thread of the chunker and back: records one way, what is published the other.
 
-To the chunker it is ``stream.ports.Reader``: records wait here until they are polled, are kept until they were
-published, and are shown again after ``rewind``. To Faust it tells which offsets may be committed: those below which
-everything was published and acknowledged, and nothing else; Faust's own acknowledgements do not count, because a
-stream acknowledges what it skips during a rebalance, and what a failed agent held.
+To the chunker it is ``stream.ports.Reader``: records wait here until they are polled, are kept until the next poll
+(what a poll brought is published or rewound by then), and are shown again after ``rewind``. To Faust it tells which
+offsets may be committed: those below which everything was published and acknowledged, and nothing else; Faust's own
+acknowledgements do not count, because a stream acknowledges what it skips during a rebalance, and what a failed agent
+held.
+
+Faust hands over records and never tells of a partition's end. Behind the last record there may be transaction markers
+and records of aborted transactions, which take offsets too; so where nothing comes, somebody else looks what lies
+behind (``Behind``), and an end without a record is told as the port wants it.
 
 Laws: records of a partition are shown in offset order, from its committed offset on, or from its first record; a
 record of a former assignment is not shown (Faust may hand one over late: where the first record is not the one that
@@ -13,6 +18,7 @@ offset that the topic no longer has is Fatal, never a jump.
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +28,10 @@ from stream.ports import Assignment, Committed, Partition, Polled, Record, Topic
 
 _WAITING = 1_000
 """Records that wait at most; Faust's own buffers stand before them."""
+_LOOKED_BEHIND_EVERY_S = 2.0
+
+Behind = Callable[[Mapping[Partition, int]], Mapping[Partition, int]]
+"""Offsets to read from → for those partitions in which no committed record follows, the position at their end."""
 
 
 @dataclass(slots=True)
@@ -30,6 +40,7 @@ class _Held:
 
     due: int | None = None
     first: bool = True
+    idle: bool = False
     doubted: int | None = None
     taken: deque[Record] = field(default_factory=deque)
     published: int | None = None
@@ -38,9 +49,13 @@ class _Held:
 class HandOver:
     """See ``stream.ports.Reader``; ``seek`` asks Faust to read a partition again from an offset, in its loop."""
 
-    def __init__(self, group: str, topics: Topics) -> None:
+    def __init__(self, group: str, topics: Topics, behind: Behind, now: Callable[[], float] = time.monotonic) -> None:
         self._group = group
         self._topics = topics
+        self._behind = behind
+        self._now = now
+        self._look_due = now() + _LOOKED_BEHIND_EVERY_S
+        self._refused: Fatal | None = None
         self._assignment: Assignment | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._seek: Callable[[Partition, int], None] = lambda _partition, _offset: None
@@ -89,6 +104,12 @@ class HandOver:
         with self._changed:
             return {place: held.published for place, held in self._held.items() if held.published is not None}
 
+    def refuse(self, failure: Fatal) -> None:
+        """What Faust was told and no retry mends; the chunker's next poll raises it."""
+        with self._changed:
+            self._refused = failure
+            self._changed.notify_all()
+
     def _taken(self, record: Record) -> bool:
         with self._changed:
             held = self._held.get(record.partition)
@@ -103,9 +124,9 @@ class HandOver:
                     held.doubted = record.offset
                     self._seek(record.partition, held.due)
                 return True
-            if not held.first and record.offset > held.due:
+            if record.offset > held.due:
                 self._gaps.setdefault(record.partition, held.due)
-            held.first, held.doubted, held.due = False, None, record.offset + 1
+            held.first, held.idle, held.doubted, held.due = False, False, None, record.offset + 1
             self._waiting.append(record)
             self._changed.notify_all()
             return True
@@ -117,20 +138,24 @@ class HandOver:
         self._assignment = assignment
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
-        """See the port. Ends are not told: Faust knows none."""
+        """See the port. Raises Outage and Fatal."""
         self._tell()
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._waiting or self._news), timeout_s)
+            self._changed.wait_for(lambda: bool(self._waiting or self._news or self._refused), timeout_s)
+            if self._refused is not None:
+                raise self._refused
             if self._news:
                 return Polled()
             gaps, self._gaps = self._gaps, {}
         self._refuse_lost(gaps)
         with self._changed:
             records = [self._waiting.popleft() for _ in range(min(max_records, len(self._waiting)))]
+            for held in self._held.values():
+                held.taken.clear()
             for record in records:
                 self._held[record.partition].taken.append(record)
         self._wake()
-        return Polled(tuple(records))
+        return Polled(tuple(records), {} if records else self._ends_behind())
 
     def rewind(self, offsets: Mapping[Partition, int | None]) -> None:
         """Shows again what was taken from these offsets on; None: all of it."""
@@ -151,8 +176,6 @@ class HandOver:
                 held = self._held.get(partition)
                 if held is None:
                     continue
-                while held.taken and held.taken[0].offset < place.offset:
-                    held.taken.popleft()
                 held.published = max(place.offset, held.published or 0)
 
     def close(self) -> None:
@@ -192,6 +215,35 @@ class HandOver:
             with self._changed:
                 self._gaps = {**self._gaps, **due}
             raise
+
+    def _ends_behind(self) -> dict[Partition, int]:
+        """Of partitions that brought nothing since the last look. Raises Outage and Fatal."""
+        if self._now() < self._look_due:
+            return {}
+        self._look_due = self._now() + _LOOKED_BEHIND_EVERY_S
+        with self._changed:
+            quiet = {place: held.due for place, held in self._held.items() if held.idle and held.due is not None}
+            for held in self._held.values():
+                held.idle = held.due is not None
+        longer = {
+            place: quiet[place]
+            for topic in {place.topic for place in quiet}
+            for place, end in self._topics.log_ends(topic).items()
+            if end > quiet.get(place, end)
+        }
+        if not longer:
+            return {}
+        self._refuse_lost(longer)
+        found = self._behind(longer)
+        with self._changed:
+            ends = {
+                place: end
+                for place, end in found.items()
+                if place in self._held and self._held[place].due == longer[place] < end
+            }
+            for place, end in ends.items():
+                self._held[place].due = end
+        return ends
 
     def _starts(
         self, partitions: Sequence[Partition], committed: Mapping[Partition, Committed]

@@ -3,7 +3,8 @@
 Faust commits what its streams acknowledged. A stream acknowledges what it skips during a rebalance, and a batch whose
 handler failed; so here acknowledgements only free memory, and what is committed is what the hand-over says was
 published. And Faust reads uncommitted records unless it runs transactions of its own; here an aborted record is never
-seen. A broker that is away while offsets are committed is no crash: the next round commits them.
+seen. A broker that is away while offsets are committed is no crash: the next round commits them; a right that is
+missing stops the chunker.
 
 It stands on methods that Faust's driver overrides itself; ``tests/integration/test_faust_chunker.py`` shows that they
 still do what they are named for.
@@ -13,7 +14,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, AppT, Message
 from faust.types.transports import TPorTopicSet
@@ -41,6 +42,12 @@ class _ReadingCommitted(driver.AIOKafkaConsumerThread):
         places = {driver.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items()}
         try:
             await client.commit({tp: offset for tp, offset in places.items() if tp in client.assignment()})
+        except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
+            transport: PublishedTransport = self.transport  # type: ignore[assignment] # it is made by that transport
+            transport.hand_over.refuse(
+                Fatal(f"The broker refuses to commit the offsets of the group ({error}); grant this user Read on it.")
+            )
+            return False
         except KafkaError as error:  # rebalanced in between, or the broker is away: what is not committed comes again
             _LOG.warning("offsets are not committed yet: %r", error)
             return False

@@ -1,4 +1,4 @@
-"""Reads partitions from end to end without a group: for commands that look, and commit nothing.
+"""Reads partitions to their ends without a group: for whoever looks, and commits nothing.
 
 Committed records only, from the earliest one to the end that the partition had when reading began; what is written
 meanwhile is not waited for.
@@ -6,7 +6,9 @@ meanwhile is not waited for.
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 from confluent_kafka import Consumer as Client
@@ -32,6 +34,38 @@ def read_partitions(
 
     Raises Outage after half a minute without a word.
     """
+    with closing(_read(given, partitions, starts or {})) as reading:
+        for told in reading:
+            if isinstance(told, Record):
+                yield told
+
+
+def ends_behind(given: Given, starts: Mapping[Partition, int]) -> dict[Partition, int]:
+    """For those partitions in which no committed record follows from that offset on, the position at their end: it
+    lies behind transaction markers and aborted records. Raises Outage as above.
+    """
+    ends: dict[Partition, int] = {}
+    met: set[Partition] = set()
+    with closing(_read(given, list(starts), starts)) as reading:
+        for told in reading:
+            if isinstance(told, Record):
+                met.add(told.partition)
+            else:
+                ends[told.partition] = told.position
+            if met | ends.keys() >= starts.keys():
+                break
+    return {place: position for place, position in ends.items() if place not in met}
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    partition: Partition
+    position: int
+
+
+def _read(
+    given: Given, partitions: Sequence[Partition], starts: Mapping[Partition, int]
+) -> Generator[Record | _End, None, None]:
     if not partitions:
         return
     properties = consumer_properties(given, f"embedstream.look.{uuid.uuid4()}")
@@ -40,16 +74,18 @@ def read_partitions(
     client: Client = witness.open(Client)
     try:
         with translated(doing, properties.servers):
-            at = starts or {}
             client.assign(
-                [TopicPartition(place.topic, place.number, at.get(place, OFFSET_BEGINNING)) for place in partitions]
+                [
+                    TopicPartition(place.topic, place.number, starts.get(place, OFFSET_BEGINNING))
+                    for place in partitions
+                ]
             )
             yield from _until_the_ends(client, set(partitions), doing, properties.servers)
     finally:
         client.close()
 
 
-def _until_the_ends(client: Client, reading: set[Partition], doing: str, servers: str) -> Iterator[Record]:
+def _until_the_ends(client: Client, reading: set[Partition], doing: str, servers: str) -> Iterator[Record | _End]:
     heard = time.monotonic()
     while reading:
         for message in client.consume(_BATCH, _TURN_S):
@@ -60,6 +96,8 @@ def _until_the_ends(client: Client, reading: set[Partition], doing: str, servers
                 if place in reading:
                     yield record_of(place, message)
             elif error.code() == END_OF_PARTITION:
+                if place in reading:
+                    yield _End(place, message.offset() or 0)
                 reading.discard(place)
             elif error.code() != _NO_RIGHT_TO_THE_GROUP:
                 raise failure(error, doing, servers)

@@ -90,6 +90,18 @@ def holds(stream, expected):
         assert f"Row {number} in revision {revision}." in " ".join(texts[f"docs/{number}"])
 
 
+def aborted(stream, number, committed=None):
+    """A transaction whose record was taken back, behind one of another document that was not."""
+    producer = Producer({"bootstrap.servers": stream.brokers, "transactional.id": stream.name})
+    producer.init_transactions(30)
+    for each, end in ((committed, producer.commit_transaction), (number, producer.abort_transaction)):
+        if each is not None:
+            producer.begin_transaction()
+            producer.produce(stream.cdc, json.dumps(envelope("c", body(each, 0))), json.dumps({"id": each}))
+            producer.flush(30)
+            end(30)
+
+
 def test_the_same_embedder_reads_what_a_faust_worker_writes(new_stream, new_worker):
     stream = new_stream(**FAUST)
     stream.create()
@@ -158,18 +170,26 @@ def test_two_workers_share_the_partitions_and_one_takes_over(new_stream, new_wor
 def test_an_aborted_record_is_not_seen(new_stream, new_worker):
     stream = new_stream(**FAUST)
     stream.create(partitions=1)
-    producer = Producer({"bootstrap.servers": stream.brokers, "transactional.id": stream.name})
-    producer.init_transactions(30)
-    for number, end in ((1, producer.commit_transaction), (2, producer.abort_transaction)):
-        producer.begin_transaction()
-        producer.produce(stream.cdc, json.dumps(envelope("c", body(number, 0))), json.dumps({"id": number}))
-        producer.flush(30)
-        end(30)
+    aborted(stream, 2, committed=1)
     put(stream, 3)
     stream.run("embedder").ready()
     new_worker(stream)
     stream.drained()
     holds(stream, {1: 0, 3: 0})
+
+
+def test_what_ends_with_an_aborted_record_has_no_lag(new_stream, new_worker):
+    stream = new_stream(**FAUST)
+    stream.create(partitions=1)
+    put(stream, 3)
+    stream.flush()
+    aborted(stream, 2)
+    worker = new_worker(stream)
+    stream.chunked()
+    put(stream, 4)
+    stream.chunked()
+    assert sorted(event.doc_id for event in stream.chunk_events()) == ["docs/3", "docs/4"]
+    assert worker.stop() == 0, worker.said()
 
 
 def test_a_restart_goes_on_where_it_was(new_stream, new_worker):

@@ -6,6 +6,8 @@ import pytest
 
 pytest.importorskip("faust")
 
+from stream_world import HeldClock
+
 from adapters.faust.hand_over import HandOver
 from adapters.faust.lineage_group import LineageBeside
 from adapters.faust.publishing import PublishThenCommit
@@ -23,6 +25,7 @@ class Broker:
     def __init__(self, committed=None, lows=None):
         self.offsets = dict(committed or {})
         self.lows = {CDC: 0, OTHER: 0, **(lows or {})}
+        self.ends = {}
         self.away = False
         self.asked = []
 
@@ -31,6 +34,9 @@ class Broker:
         if self.away:
             raise Outage("away")
         return {place: Committed(self.offsets[place]) for place in partitions if place in self.offsets}
+
+    def log_ends(self, topic):
+        return {place: end for place, end in self.ends.items() if place.topic == topic}
 
     def low_watermarks(self, topic):
         return {place: low for place, low in self.lows.items() if place.topic == topic}
@@ -52,7 +58,8 @@ class Chunker:
 class World:
     def __init__(self, **broker):
         self.broker, self.chunker, self.sought = Broker(**broker), Chunker(), []
-        self.hand_over = HandOver("group", self.broker)
+        self.clock, self.behind, self.looked = HeldClock(), {}, []
+        self.hand_over = HandOver("group", self.broker, self.look_behind, self.clock.monotonic)
         self.hand_over.attach(asyncio.get_running_loop(), lambda place, offset: self.sought.append((place, offset)))
         self.hand_over.connect(self.chunker)
 
@@ -66,6 +73,19 @@ class World:
 
     def poll(self, most=100):
         return [record.offset for record in self.hand_over.poll(most, 0).records]
+
+    def look_behind(self, starts):
+        """``behind``: position → the end from there on, where no record follows."""
+        self.looked.append(dict(starts))
+        return {place: self.behind[place] for place in starts if place in self.behind}
+
+    def ends(self):
+        """Told after two quiet looks."""
+        told = {}
+        for _ in range(2):
+            self.clock.seconds += 2.0
+            told.update(self.hand_over.poll(1, 0).ends)
+        return told
 
     def done(self, offset, partition=CDC):
         self.hand_over.commit({partition: Committed(offset)})
@@ -220,6 +240,100 @@ async def test_offering_does_not_wait_for_a_chunker_that_ended():
     await asyncio.sleep(0)
     world.hand_over.close()
     await asyncio.wait_for(late, 5)
+
+
+@in_a_loop
+async def test_an_end_behind_markers_is_told_once_and_the_next_record_is_no_gap():
+    world = World()
+    world.assign(CDC)
+    await world.offer(0, 1)
+    assert world.poll() == [0, 1]
+    world.done(2)
+    world.broker.ends, world.behind = {CDC: 4}, {CDC: 4}
+    assert world.ends() == {CDC: 4}
+    assert world.looked == [{CDC: 2}]
+    world.done(4)
+    assert world.hand_over.committable() == {CDC: 4}
+    assert world.ends() == {}
+    assert len(world.looked) == 1
+    await world.offer(4)
+    assert (world.poll(), world.sought) == ([4], [])
+
+
+@in_a_loop
+async def test_a_partition_without_any_record_has_an_end_too():
+    world = World()
+    world.assign(CDC)
+    world.broker.ends, world.behind = {CDC: 3}, {CDC: 3}
+    assert world.ends() == {CDC: 3}
+
+
+@in_a_loop
+async def test_no_end_is_told_where_a_record_follows_or_nothing_is_longer():
+    world = World()
+    world.assign(CDC, OTHER)
+    world.broker.ends = {CDC: 3, OTHER: 0}
+    assert world.ends() == {}
+    assert world.looked == [{CDC: 0}]
+
+
+@in_a_loop
+async def test_a_partition_that_brought_something_is_not_looked_at():
+    world = World()
+    world.assign(CDC)
+    world.broker.ends, world.behind = {CDC: 9}, {CDC: 9}
+    for offset in range(3):
+        world.clock.seconds += 2.0
+        assert world.hand_over.poll(1, 0).ends == {}
+        await world.offer(offset)
+        assert world.poll() == [offset]
+    assert world.looked == []
+
+
+@in_a_loop
+async def test_a_record_that_comes_while_it_is_looked_is_not_jumped():
+    world = World()
+    world.assign(CDC)
+    world.broker.ends = {CDC: 3}
+
+    def late(starts):
+        assert world.hand_over._taken(Record(CDC, 0, b"k", b"v"))
+        return {CDC: 3}
+
+    world.hand_over._behind = late
+    assert world.ends() == {}
+    assert world.poll() == [0]
+
+
+@in_a_loop
+async def test_records_that_are_never_committed_do_not_pile_up():
+    """Heartbeats are not."""
+    world = World()
+    world.assign(CDC)
+    for offset in range(50):
+        await world.offer(offset)
+        assert world.poll() == [offset]
+    assert len(world.hand_over._held[CDC].taken) == 1
+
+
+@in_a_loop
+async def test_a_refused_commit_stops_the_chunker():
+    world = World()
+    world.assign(CDC)
+    world.hand_over.refuse(Fatal("grant Read"))
+    with pytest.raises(Fatal, match="grant Read"):
+        world.poll()
+
+
+@in_a_loop
+async def test_a_beginning_that_was_deleted_before_the_first_record_came_is_fatal():
+    world = World(committed={CDC: 3})
+    world.assign(CDC)
+    world.broker.lows[CDC] = 8
+    await world.offer(8)
+    await world.offer(8)
+    with pytest.raises(Fatal, match=r"offset 3 of kb\.docs \[0\] is gone before it was read"):
+        world.poll()
 
 
 class Notes:
