@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from adapters.edge.opening import open_catalog
+from adapters.faust.lineage_group import WORKERS, LineageBeside
 from adapters.kafka.topics import KafkaTopics
 from compose.model import Model, contract_of, find_model
 from compose.settings import Settings
@@ -88,7 +89,7 @@ class Deployment:
     def chunker_group(self) -> str:
         """``<prefix>.chunker.<shared chunking>.g<generation>``; another under Faust, whose lineage is elsewhere."""
         group = self._group("chunker", self.contract.chunking_fingerprint)
-        return f"{group}.faust" if self.settings.chunker.runtime == "faust" else group
+        return group + WORKERS if self.settings.chunker.runtime == "faust" else group
 
     @property
     def embedder_group(self) -> str:
@@ -137,7 +138,10 @@ class Deployment:
 
     def topics(self) -> Topics:
         """The broker as an administrator sees it."""
-        return KafkaTopics(self.settings.kafka.properties)
+        topics = KafkaTopics(self.settings.kafka.properties)
+        return (
+            LineageBeside(topics, self.settings.chunks.topic) if self.settings.chunker.runtime == "faust" else topics
+        )
 
     def unframer(self) -> Unframer:
         """What takes records out of a schema registry's frames; it is the caller's to close. Raises Misuse."""

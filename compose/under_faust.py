@@ -12,7 +12,7 @@ from os import environ
 from pathlib import Path
 
 from adapters.faust.hand_over import HandOver
-from adapters.faust.lineage_group import LineageBeside, LineageNotes
+from adapters.faust.lineage_group import LineageNotes
 from adapters.faust.publishing import PublishThenCommit
 from adapters.kafka.producer import KafkaProducer
 from adapters.kafka.reader import ends_behind
@@ -39,7 +39,7 @@ def arrangement(path: str) -> Arrangement:
             "chunk topic is made without compaction and lag is looked for in the right group."
         )
     group = deployment.chunker_group  # the contract is read for it: refused before anything is connected
-    topics = LineageBeside(deployment.topics(), settings.chunks.topic)
+    topics = deployment.topics()
 
     def run(hand_over: HandOver, stopping: threading.Event) -> None:
         _run(deployment, topics, hand_over, stopping)

@@ -18,11 +18,20 @@ from adapters.kafka.properties import Given, onlooker_properties
 from adapters.kafka.witness import Witness
 from stream.ports import Committed, Partition, TopicInfo, Topics
 
+WORKERS = ".faust"
+"""How the name of a group of Faust's workers ends."""
 SUFFIX = ".lineage"
 
 
+def group_beside(group: str) -> str:
+    """The group that holds the lineage of a chunkers' group: itself, but for Faust's workers."""
+    return group + SUFFIX if group.endswith(WORKERS) else group
+
+
 class LineageBeside:
-    """``stream.ports.Topics`` in which the group's commits for the chunk topic are those of the group beside it."""
+    """``stream.ports.Topics`` in which the commits of Faust's workers for the chunk topic are those of the group
+    beside theirs. Other groups' are their own.
+    """
 
     def __init__(self, topics: Topics, chunk_topic: str) -> None:
         self._topics = topics
@@ -44,10 +53,10 @@ class LineageBeside:
         return self._topics.low_watermarks(topic)
 
     def committed(self, group: str, partitions: Sequence[Partition]) -> Mapping[Partition, Committed]:
-        """Of the chunk topic, what the group beside it committed."""
+        """Of the chunk topic, what the group beside the workers' committed."""
         beside = [partition for partition in partitions if partition.topic == self._chunk_topic]
         others = [partition for partition in partitions if partition.topic != self._chunk_topic]
-        return {**self._topics.committed(group + SUFFIX, beside), **self._topics.committed(group, others)}
+        return {**self._topics.committed(group_beside(group), beside), **self._topics.committed(group, others)}
 
 
 class LineageNotes:

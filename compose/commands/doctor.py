@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 from rich.console import Console
 
+from adapters.faust.lineage_group import group_beside
 from adapters.kafka.cluster import KafkaCluster
 from compose.deployment import LETTER_BYTES, Deployment, SystemClock
 from operations.doctor.examination import Examination, World
@@ -81,6 +82,7 @@ def named(deployment: Deployment) -> Named:
     return Named(
         contract=deployment.contract,
         chunker_group=deployment.chunker_group,
+        lineage_group=group_beside(deployment.chunker_group),
         embedder_group=deployment.embedder_group,
         collection=deployment.collection,
         index=deployment.settings.index.name,

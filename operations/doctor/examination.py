@@ -136,7 +136,7 @@ class Examination:
 
     def _check_lineage(self) -> Iterator[Finding]:
         named, now = self._named(), self._lineages()
-        self._readable(named.chunker_group)
+        self._readable(named.lineage_group)
         place = Partition(self._wanted.chunks.name, 0)
         committed = self._topics().committed(named.chunker_group, [place]) if self._chunks_exist() else {}
         yield from progress.check_followed(lineage.from_metadata(committed.get(place)), now, named.headers)
@@ -159,7 +159,7 @@ class Examination:
                     yield from self._offsets(group, name)
 
     def _check_transactions(self) -> Iterator[Finding]:
-        if "chunker" not in self._roles:
+        if "chunker" not in self._roles or self._wanted.chunks.at_least_once:
             return
         self._info()
         group = self._named().chunker_group
@@ -263,13 +263,16 @@ class Examination:
         named = self._named()
         if "chunker" in self._roles:
             yield named.chunker_group, "the chunker is a member of it"
+            if named.lineage_group != named.chunker_group:
+                yield named.lineage_group, "the chunker notes there what it began with"
         if "embedder" in self._roles:
             yield named.embedder_group, "the embedder is a member of it"
 
     def _described_groups(self) -> Mapping[str, GroupInfo]:
         self._info()
         named = self._named()
-        return {name: self._cluster().group(name) for name in (named.chunker_group, named.embedder_group)}
+        groups = (named.chunker_group, named.lineage_group, named.embedder_group)
+        return {name: self._cluster().group(name) for name in dict.fromkeys(groups)}
 
     def _readable(self, group: str) -> GroupInfo:
         """Raises NotKnown where this user may not know of it, which is a finding about rights."""

@@ -49,6 +49,8 @@ class Named:
 
     contract: Contract
     chunker_group: str
+    lineage_group: str
+    """Where the chunkers note what they began with: their own group, but under Faust."""
     embedder_group: str
     collection: str
     index: str

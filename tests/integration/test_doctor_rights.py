@@ -12,10 +12,10 @@ pytestmark = pytest.mark.kafka
 def admitted(guarded, guarded_stream):
     """``admitted(but=…)``: a deployment of a user of its own, with every right but those."""
 
-    def make(**options):
-        stream = guarded_stream()
+    def make(tables=None, cleanup_policy="compact", **options):
+        stream = guarded_stream(**(tables or {}))
         stream.create()
-        stream.create(stream.chunks, cleanup_policy="compact", max_message_bytes="16777216")
+        stream.create(stream.chunks, cleanup_policy=cleanup_policy, max_message_bytes="16777216", retention_ms="-1")
         stream.create(stream.letter_topic)
         user = f"user-{stream.name}"
         stream.change({"kafka": guarded.mutual(user)})
@@ -35,6 +35,14 @@ def test_a_user_with_every_right_is_told_so(admitted):
     lines = [finding.line() for finding in doctor.findings_of(stream.deployment(), probes=False)]
     assert "ok        rights: this user may do what chunker, embedder needs" in lines
     assert not [line for line in lines if line.startswith("fatal")], lines
+
+
+def test_under_faust_no_right_to_transactions_is_asked_for(admitted):
+    faust = {"chunker": {"runtime": "faust"}}
+    stream = admitted(faust, cleanup_policy="delete", but={("transactional_id", "name", "write")})
+    lines = [finding.line() for finding in doctor.findings_of(stream.deployment(), probes=False)]
+    assert not [line for line in lines if line.startswith("fatal")], lines
+    assert "ok        rights: this user may do what chunker, embedder needs" in lines
 
 
 MISSING = [

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from guarded_broker import granted_all
 from stream_process import PATIENCE_S, ROOT, wait_for
 
+from compose.commands import doctor
 from schemas.identity import DocId
 from stream.partitioning import partition_of
 
@@ -251,6 +252,10 @@ def test_a_changed_mapping_stops_it(new_stream, new_worker):
     stream.chunked()
     assert worker.stop() == 0, worker.said()
     stream.change({"source": [stream.source(text=["title", "body"])]})
+    told = [finding.line() for finding in doctor.findings_of(stream.deployment(), probes=False)]
+    assert [line for line in told if line.startswith("fatal") and "its text mapping (title, text) changed" in line], (
+        told
+    )
     refused(new_worker(stream), 1, "its text mapping (title, text) changed")
 
 

@@ -21,7 +21,9 @@ LETTERS = WantedTopic("kb.letters", 1, 1, create=True, least_bytes=16_000_000)
 SOURCE = Source.written(name="docs", topic="kb.public.docs", title="title", text=["body"], heartbeat="kb.heartbeat")
 SOUND = {"cleanup.policy": "compact", "min.compaction.lag.ms": "86400000", "max.message.bytes": "16777216"}
 WANTED = Wanted("b:9092", "consumer", (SOURCE,), CHUNKS, LETTERS, 16_777_216, 10_000, "0", "embedstream.chunker.0")
-NAMED = Named(CONTRACT, "p.chunker.f.g1", "p.embedder.f.g1", "docs__" + CONTRACT.fingerprint + "__g1", "docs")
+NAMED = Named(
+    CONTRACT, "p.chunker.f.g1", "p.chunker.f.g1", "p.embedder.f.g1", "docs__" + CONTRACT.fingerprint + "__g1", "docs"
+)
 
 
 def topic(partitions=8, **config):

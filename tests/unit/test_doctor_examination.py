@@ -27,7 +27,9 @@ SOURCE = Source.written(name="docs", topic="kb.docs", title="title", text=["body
 CHUNKS = WantedTopic("kb.chunks", 1, 1, create=True, least_bytes=1_000)
 LETTERS = WantedTopic("kb.letters", 1, 1, create=True, least_bytes=1_000)
 WANTED = Wanted("b:9092", "consumer", (SOURCE,), CHUNKS, LETTERS, 10_000, 10_000, "0", "embedstream.chunker.0")
-NAMED = Named(CONTRACT, "p.chunker.f.g1", "p.embedder.f.g1", f"docs__{CONTRACT.fingerprint}__g1", "docs")
+NAMED = Named(
+    CONTRACT, "p.chunker.f.g1", "p.chunker.f.g1", "p.embedder.f.g1", f"docs__{CONTRACT.fingerprint}__g1", "docs"
+)
 EVERY_RIGHT = frozenset({"read", "write", "describe", "describe_configs", "create"})
 
 

@@ -370,6 +370,12 @@ def test_nothing_is_committed_of_what_was_not_published():
 
 def test_the_lineage_is_looked_for_in_the_group_beside():
     broker = Broker({CDC: 4, LINEAGE: 0})
-    found = LineageBeside(broker, "kb.chunks").committed("group", [CDC, LINEAGE])
+    found = LineageBeside(broker, "kb.chunks").committed("group.faust", [CDC, LINEAGE])
     assert found == {CDC: Committed(4), LINEAGE: Committed(0)}
-    assert broker.asked == [("group.lineage", (LINEAGE,)), ("group", (CDC,))]
+    assert broker.asked == [("group.faust.lineage", (LINEAGE,)), ("group.faust", (CDC,))]
+
+
+def test_what_another_group_committed_for_the_chunk_topic_is_its_own():
+    broker = Broker({LINEAGE: 7})
+    assert LineageBeside(broker, "kb.chunks").committed("embedders", [LINEAGE]) == {LINEAGE: Committed(7)}
+    assert {group for group, _ in broker.asked} == {"embedders"}
