@@ -38,7 +38,7 @@ from adapters.kafka.failures import (
 from adapters.kafka.properties import Given, consumer_properties
 from adapters.kafka.witness import Witness
 from schemas.chunk_event import Headers
-from stream.errors import EmbedstreamError, Outage
+from stream.errors import EmbedstreamError, Fatal, Outage
 from stream.ports import Assignment, Committed, Partition, Polled, Record, Step, no_step
 
 _LOG = logging.getLogger(__name__)
@@ -170,8 +170,7 @@ class KafkaConsumer:
             if partition is not None and (error is None or error.code() == END_OF_PARTITION):
                 self._started.add(partition)
                 if partition in self._rewind_at_start:
-                    self._seek(partition, self._rewind_at_start[partition])
-                    del self._rewind_at_start[partition]
+                    self._rewind_now(partition)
                     rewound.add(partition)
                 if partition in rewound:
                     continue
@@ -180,6 +179,16 @@ class KafkaConsumer:
             elif partition is not None:
                 self._ends.pop(partition, None)
                 self._records.append(record_of(partition, message))
+
+    def _rewind_now(self, partition: Partition) -> None:
+        """Raises Fatal: what came in the same poll would be skipped, and what was to be read again too."""
+        try:
+            self._seek(partition, self._rewind_at_start.pop(partition))
+        except Outage as outage:
+            raise Fatal(
+                f"{partition.topic} [{partition.number}] cannot be read again ({str(outage).removesuffix('.')}), and "
+                "going on would skip its records; start this process again."
+            ) from outage
 
     def _hear(self, error: KafkaError, partition: Partition | None, message: Message) -> None:
         """Errors among the records; one that the owner has to see is raised when the records are in hand."""

@@ -62,7 +62,9 @@ def parse_address(url: str) -> Address:
         raise Misuse(f"`url` names no server ({error}); {expected}.") from None
     if parts.username is not None or parts.password is not None:
         raise Misuse("`url` holds a user or password; give the server's key as index.qdrant.api_key instead.")
-    if parts.scheme.lower() not in _SCHEMES or not parts.hostname or parts.query or parts.fragment:
+    if parts.query or parts.fragment:
+        raise Misuse(f"`url` has something behind its path, which may be a secret; {expected}.")
+    if parts.scheme.lower() not in _SCHEMES or not parts.hostname:
         raise Misuse(f"`url` is {url!r}; {expected}.")
     grpc, tls = _SCHEMES[parts.scheme.lower()]
     prefix = parts.path.rstrip("/")
