@@ -47,13 +47,15 @@ class StoredPoint:
 
     @classmethod
     def of(cls, point: ChunkId, payload: Payload) -> "StoredPoint":
-        """What the payload says. A version that is no integer, which no writer stores, counts as older than any."""
-        version = payload.get("version")
+        """What the payload says. A point that somebody else damaged stops nobody: a version that is no integer counts
+        as older than any, a state that is none as live. An audit finds it.
+        """
+        version, state = payload.get("version"), payload.get("state")
         return cls(
             point,
             DocId(str(payload["doc_id"])),
             Version(version if isinstance(version, int) else -1),
-            State(str(payload["state"])),
+            State(state) if isinstance(state, str) and state in set(State) else State.LIVE,
             str(payload.get("payload_digest") or ""),
         )
 
