@@ -1,7 +1,7 @@
 # Two commands on a machine that has Python 3.11 or later and make: `make demo` and `make test`.
 # Everything else is installed into .venv, at the versions of constraints.txt.
 
-.PHONY: setup test check demo adapter-table constraints clean
+.PHONY: setup test check simulate replay chaos demo adapter-table constraints clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -14,6 +14,13 @@ PYTEST_ARGS ?=
 # Tests wait for servers more than they compute. Each worker has servers of its own, so at most four; 0: no workers.
 TEST_WORKERS ?= logical
 DEMO_ARGS ?=
+# Histories of the simulation, and the one that is told by make replay.
+SEEDS ?= 20000
+SEED ?= 0
+BUG ?=
+# The campaign of real kills; CHAOS_ARGS="--seed N" lets it fall as before.
+MINUTES ?= 20
+CHAOS_ARGS ?=
 
 # Downloads are large: a slow line is not an error.
 export UV_HTTP_TIMEOUT ?= 300
@@ -21,6 +28,9 @@ export UV_HTTP_TIMEOUT ?= 300
 help:
 	@echo "make demo    the whole thing on this machine, on a real corpus   (DEMO_ARGS=...)"
 	@echo "make test    all checks and all tests, with real Kafka           (PYTEST_ARGS=...)"
+	@echo "make simulate  random histories under faults, and ten deliberate bugs   (SEEDS=20000)"
+	@echo "make replay  one history, step by step                           (SEED=... BUG=...)"
+	@echo "make chaos   real kills on real servers, again and again         (MINUTES=20)"
 	@echo "make check   lint, format, types, layers"
 	@echo "make setup   .venv with pinned versions; the others do it when needed"
 	@echo "make clean   stops the local stack and removes its data and all caches"
@@ -49,6 +59,16 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+simulate: setup
+	PYTHONPATH=tests $(BIN)/python tests/simulation/campaign.py --seeds $(SEEDS)
+
+replay: setup
+	PYTHONPATH=tests $(BIN)/python tests/simulation/replay.py $(SEED) $(BUG)
+
+# Real servers, real kills, each fault at least twice; the table it prints is that of docs/reliability.md.
+chaos: setup
+	PYTHONPATH=tests $(BIN)/python -m chaos.campaign --minutes $(MINUTES) $(CHAOS_ARGS)
 
 demo: setup
 	$(BIN)/embedstream demo $(DEMO_ARGS)

@@ -11,7 +11,7 @@ clocks that disagree) counts as zero.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -29,6 +29,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 ChunkOutcome = Literal["embedded", "kept", "removed"]
 EventOutcome = Literal["applied", "stale", "mismatched", "other_lineage", "poison", "ignored"]
+AuditOutcome = Literal["equal", "different", "unsettled"]
 SearchOutcome = Literal["found", "bad_request", "other_contract", "unavailable", "failed"]
 
 _NAMED_FINGERPRINTS = 20
@@ -173,6 +174,16 @@ class Metrics:
         """Estimated tokens that wait for the device."""
         self._backlog.set(tokens)
 
+    def audited(self, outcome: AuditOutcome, kinds: Iterable[str] = ()) -> None:
+        """A point was looked at; ``kinds`` are those of its differences."""
+        self._audited.labels(outcome).inc()
+        for kind in kinds:
+            self._audit_differences.labels(kind).inc()
+
+    def audit_walked(self) -> None:
+        """Every point of the collection was looked at."""
+        self._audit_walks.inc()
+
     # --- The query path --------------------------------------------------------------------------------------------
 
     def search(self, outcome: SearchOutcome, seconds: float) -> None:
@@ -222,6 +233,11 @@ class Metrics:
         self._write_seconds = self._histogram(
             "embedstream_index_write_seconds", "One call that writes to the index.", _SHORT_SECONDS
         )
+        self._audited = self._counter("embedstream_audit_points", "Points audited by outcome.", "outcome")
+        self._audit_differences = self._counter(
+            "embedstream_audit_differences", "Differences found by the continuous audit.", "kind"
+        )
+        self._audit_walks = self._counter("embedstream_audit_walks", "Whole walks of the continuous audit.")
         self._backlog = self._gauge("embedstream_backlog_tokens", "Estimated tokens waiting for the device.")
 
     def _make_other_families(self) -> None:

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from adapters.confidential import Confidential
+from compose.commands import audit as audits
 from compose.commands import contract as contracts
 from compose.commands import doctor as doctors
 from compose.commands import inspect as inspecting
@@ -23,6 +24,7 @@ from compose.commands.looking import live_collection
 from compose.deployment import Deployment
 from compose.logs import log_to_stderr
 from compose.native.stack import DEFAULT_FOLDER, Stack
+from compose.operating import add_operating
 from compose.run import ROLES, Announced, Role, run, stopping_on_signals
 from compose.settings import load
 from compose.version import VERSION
@@ -216,6 +218,41 @@ def doctor(
     raise typer.Exit(1 if any(finding.severity == "fatal" for finding in found) else 0)
 
 
+@app.command()
+def audit(  # noqa: PLR0913 - one argument for each option
+    *,
+    config: Config = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Publish what differs again, wait, look again.")] = False,
+    all_vectors: Annotated[bool, typer.Option("--all-vectors", help="Make every vector again.")] = False,
+    sample: Annotated[
+        int, typer.Option("--sample", min=0, help="Vectors that are made again; 0: none, and no model is loaded.")
+    ] = audits.SAMPLE,
+    after_snapshot: Annotated[
+        bool, typer.Option("--after-snapshot", help="A whole snapshot is complete: look for rows that it lacks.")
+    ] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", help="When that snapshot began, or a little before.")
+    ] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="Of which source it is; of all that show one if left out.")
+    ] = None,
+    wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for embedders behind.")] = 60.0,
+    hold: Annotated[
+        int, typer.Option("--hold", min=1, help="Documents and chunks held in memory at once.")
+    ] = audits.HOLD,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the index with the chunk topic; exit 1 if they differ."""
+    sources = None if source is None else frozenset(source)
+    asked = audits.Asked(repair, all_vectors, sample, after_snapshot, since, wait_s, hold, sources)
+    report = audits.audited(_deployment(config), asked)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        audits.show(report, _out())
+    raise typer.Exit(0 if report.equal else 1)
+
+
 @contract_app.command("show")
 def contract_show(*, config: Config = None, as_json: AsJson = False) -> None:
     """Show this configuration's contract."""
@@ -314,6 +351,8 @@ def _fail(sentence: str, status: int) -> None:
     typer.echo(sentence, err=True)
     sys.exit(status)
 
+
+add_operating(app, _deployment)
 
 if __name__ == "__main__":
     main()

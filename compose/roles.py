@@ -16,15 +16,17 @@ from adapters.metrics import Metrics
 from compose.deployment import Deployment, SystemClock
 from compose.model import Profiles
 from compose.observer import Observer
+from compose.patrolling import Patrolling, waiting_until
 from compose.version import VERSION
 from consumers.chunker import Chunker, ChunkerParts
 from consumers.embedder import Embedder, EmbedderParts
 from consumers.lineage_watch import LineageWatch, current_lineages, wait_for_topics
-from consumers.opening import open_for_writing
+from consumers.opening import OpenCollection, open_for_writing
 from consumers.pipeline import Pipeline, PipelineParts
 from consumers.retries import Patience
 from consumers.stages import ShrinkingEncoder
 from consumers.workload import Workload
+from operations.audit.patrol import Beat
 from serving.api import QueryService
 from serving.handle import LiveIndex
 from serving.request import RequestRules
@@ -34,6 +36,8 @@ from stream.ports import IndexCatalog, Topics, Unframer
 from stream.revision import ChunkTopic
 
 _LOG = logging.getLogger("embedstream")
+_AUDIT_PATIENCE_S = 60.0
+"""How long the continuous audit waits for the group to come by before it leaves a point unsettled."""
 
 
 class Readiness:
@@ -164,6 +168,8 @@ def run_embedder(
         opened.callback(producer.close)
         observer = Observer(deployment, topics, catalog, collection, metrics)
         opened.callback(observer.stop)
+        patrol = _patrol(deployment, topics, collection, observer, profiles, metrics)
+        opened.callback(patrol.stop)
         workload = Workload()
         pipeline = Pipeline(
             PipelineParts(
@@ -193,7 +199,7 @@ def run_embedder(
                 flush_interval_s=settings.embedder.flush_interval_s,
                 drain_deadline_s=settings.embedder.drain_deadline_s,
                 admitted=observer.admitted,
-                every_while=observer.check,
+                every_while=lambda: _check_all(observer, patrol),
             ),
             workload,
         )
@@ -202,9 +208,37 @@ def run_embedder(
         )
         opened.callback(consumer.close)
         observer.start()
+        patrol.start()
         _LOG.info("embedder runs in group %s and writes %s", deployment.embedder_group, collection.name)
         ready()
         embedder.run(consumer, pipeline, stopping, settings.embedder.max_poll_records)
+
+
+def _check_all(observer: Observer, patrol: Patrolling) -> None:
+    observer.check()
+    patrol.check()
+
+
+def _patrol(
+    deployment: Deployment,
+    topics: Topics,
+    collection: OpenCollection,
+    observer: Observer,
+    profiles: Profiles,
+    metrics: Metrics,
+) -> Patrolling:
+    stopping = threading.Event()
+    beat = Beat(
+        index=collection.index,
+        topics=topics,
+        chunk_topic=deployment.settings.chunks.topic,
+        group=deployment.embedder_group,
+        admitted=observer.admitted,
+        fit_title=deployment.cutter.embedded_title,
+        encode=lambda texts: profiles.bulk.encode("passage", texts),
+        patience=waiting_until(stopping, _AUDIT_PATIENCE_S),
+    )
+    return Patrolling(beat, deployment.settings.embedder.audit_per_s, metrics, stopping)
 
 
 def run_query(

@@ -102,6 +102,10 @@ class EmbedderSettings(Section):
     """The index is flushed before offsets are committed, at most this often."""
     drain_deadline_s: Seconds = 20.0
     """On revoke and at the end: how long batches in flight may take to be applied."""
+    audit_per_s: Annotated[float, Field(ge=0, le=10_000)] = 0.0
+    """Points of the index that are audited a second, one after another, vectors too; 0: none. One process of a group
+    is enough: each walks the whole collection.
+    """
 
     def batch_tokens_on(self, device: str) -> int:
         """The budget on ``cpu``, ``cuda``, ``cuda:1`` or ``mps``."""

@@ -59,7 +59,7 @@ class LineageWatch:
         """What stands beside the group's offset, when last looked at."""
         self._now: dict[str, str] = {}
         self._followed: dict[str, str] = {}
-        self._starts: dict[Partition, Committed] = {}
+        self._starts: dict[str, dict[int, int]] = {}
 
     def start(self) -> None:
         """Reads what the group committed before. Raises Fatal where a lineage or a mapping changed since."""
@@ -112,17 +112,11 @@ class LineageWatch:
 
     def commit(self) -> Mapping[Partition, Committed]:
         """What is committed beside the offsets, in the same transaction: the lineages, and for sources that nobody
-        consumed before, where each of their partitions begins. So a member that is killed, or joins, before it read
-        a partition's first record finds an offset there.
+        consumed before, where their partitions begin. So a member that is killed, or joins, before it read a
+        partition's first record knows that nothing of it is missing.
         """
         following = self._following()
-        if not following.lineages:
-            return {}
-        if self._starts:
-            # Another member may have read on from there since: its offset must not fall back to the beginning.
-            have = self._topics.committed(self._group, list(self._starts))
-            self._starts = {place: start for place, start in self._starts.items() if place not in have}
-        return {**self._starts, self._place: Committed(0, to_metadata(following))}
+        return {self._place: Committed(0, to_metadata(following))} if following.lineages else {}
 
     def committed(self) -> None:
         """The transaction of the last :meth:`commit` is done."""
@@ -131,7 +125,7 @@ class LineageWatch:
 
     def _following(self) -> Followed:
         return self._known.joined(
-            Followed({source: self._now[source] for source in self._followed}, dict(self._followed))
+            Followed({source: self._now[source] for source in self._followed}, dict(self._followed), self._starts)
         )
 
     def _read_again(self) -> None:
@@ -144,10 +138,10 @@ class LineageWatch:
         self, topic: str, source: str, mine: Sequence[Partition], committed: Mapping[Partition, Committed]
     ) -> None:
         lows = self._topics.low_watermarks(topic)
-        check_resumable(source, self._known.lineages, committed, {place: lows.get(place, 0) for place in mine})
-        if source not in self._known.lineages:
-            have = self._topics.committed(self._group, list(lows))
-            self._starts.update({place: Committed(low) for place, low in lows.items() if place not in have})
+        check_resumable(source, self._known, committed, {place: lows.get(place, 0) for place in mine})
+        cut = {place.number: low for place, low in lows.items() if low > 0}
+        if source not in self._known.lineages and cut:
+            self._starts[source] = cut
 
 
 def wait_for_topics(

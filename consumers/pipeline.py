@@ -8,7 +8,6 @@ and is raised in the poll thread by :meth:`Pipeline.check`.
 
 import logging
 import queue
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from consumers.stages import (
     encode_batch,
     plan_batch,
 )
+from consumers.threads import PYTHONS_OWN, Threads
 from consumers.workload import Revision, Workload
 from stream.delta import Plan
 from stream.errors import Poison
@@ -57,16 +57,16 @@ class PipelineParts:
 class Pipeline:
     """Three threads between a workload and an index."""
 
-    def __init__(self, parts: PipelineParts, workload: Workload) -> None:
+    def __init__(self, parts: PipelineParts, workload: Workload, threads: Threads = PYTHONS_OWN) -> None:
         self._parts = parts
         self._workload = workload
-        self._stopping = threading.Event()
+        self._stopping = threads.event()
         self._patience = Patience(self._stopping, parts.metrics)
-        self._planned: queue.Queue[list[Planned] | None] = queue.Queue(1)
-        self._encoded: queue.Queue[list[Encoded] | None] = queue.Queue(1)
+        self._planned: queue.Queue[list[Planned] | None] = threads.room()
+        self._encoded: queue.Queue[list[Encoded] | None] = threads.room()
         self._failure: BaseException | None = None
         self._threads = [
-            threading.Thread(target=self._guarded, args=(stage,), name=f"embedder-{name}", daemon=True)
+            threads.thread(partial(self._guarded, stage), f"embedder-{name}")
             for name, stage in (("plan", self._plan), ("encode", self._encode), ("apply", self._apply))
         ]
 

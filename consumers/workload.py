@@ -8,11 +8,11 @@ Each assignment of a partition has a number of its own. A revision that was take
 was lost and came back) finishes without touching the progress of the present one.
 """
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from consumers.threads import PYTHONS_OWN, Threads
 from schemas.chunk_event import ChunkEvent
 from stream.backlog import Backlog
 from stream.ports import Committed, Partition, Record
@@ -46,8 +46,8 @@ class _Held:
 class Workload:
     """Safe for any number of threads."""
 
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
+    def __init__(self, threads: Threads = PYTHONS_OWN) -> None:
+        self._changed = threads.condition()
         self._backlog: Backlog[Revision] = Backlog()
         self._held: dict[Partition, _Held] = {}
         self._open: dict[tuple[Partition, int, int], int | None] = {}

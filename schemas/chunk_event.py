@@ -21,6 +21,10 @@ VERSION_HEADER = "version"
 LINEAGE_HEADER = "lineage"
 SOURCE_TS_HEADER = "source-ts-ms"
 TRACEPARENT_HEADER = "traceparent"
+ATTEMPT_HEADER = "attempt"
+"""Repeats the event's ``attempt`` for people and their tools; no reader decides by it."""
+ERASED_HEADER = "erased"
+"""On a null value that an operator wrote: the headers beside it name the version at which it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from schemas.envelope import (
     NO_WRAPPER,
     ROW_OPS,
     WRONG_FORMAT,
+    incremental,
     is_envelope,
     key_columns,
     no_envelope,
@@ -103,6 +104,7 @@ def _unwrapped_event(payload: dict[str, Any], schema: object, key: Said | None) 
         source_ts_ms=source_ts_ms(payload),
         snapshot=snapshot(payload),
         types=column_types(field_of(schema, "after")),
+        incremental=incremental(payload),
     )
 
 

@@ -115,6 +115,11 @@ def snapshot(payload: dict[str, Any]) -> bool:
     raise no_envelope(f"'source.snapshot' is {kind_of(told)}")
 
 
+def incremental(payload: dict[str, Any]) -> bool:
+    """Whether the row was read by an incremental snapshot, between whose records the log's own stand."""
+    return _source(payload).get("snapshot") == "incremental"
+
+
 def no_envelope(what: str) -> Malformed:
     """The refusal, with what is wrong."""
     return Malformed("envelope", f"The record's value is not a Debezium change event: {what}.")

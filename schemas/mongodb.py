@@ -62,6 +62,7 @@ def _row_event(payload: dict[str, Any], key: Said | None) -> RowEvent:
         op=envelope.ROW_OPS[op],
         source_ts_ms=envelope.source_ts_ms(payload),
         snapshot=envelope.snapshot(payload),
+        incremental=envelope.incremental(payload),
     )
 
 

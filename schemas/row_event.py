@@ -48,6 +48,8 @@ class RowWritten:
     """The database's commit clock, milliseconds since 1970 (UTC)."""
     snapshot: bool = False
     types: Mapping[str, ColumnType] = field(default_factory=dict)
+    incremental: bool | None = None
+    """Whether an incremental snapshot read it; None where the format does not tell the kinds of snapshot apart."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,24 @@ def read_change(
             return Ignore(why)
 
 
+def document_told(
+    source: Source, key: Said | None, value: Said | None, headers: Headers
+) -> tuple[DocId, RowEvent] | None:
+    """The document that a record is of and what it says of it, columns unread; None where it is of none.
+
+    A value that cannot be read is Poison here too; the key alone (``value`` None) may name the document all the same.
+    """
+    try:
+        event = _DECODERS[source.format](key, value, headers)
+    except Malformed as error:
+        raise Poison(error.kind, str(error)) from error
+    match event:
+        case RowWritten(row_key) | RowDeleted(row_key) | Tombstone(row_key):
+            return _document(source, row_key), event
+        case _:
+            return None
+
+
 def _upsert(source: Source, event: RowWritten, version: Version, source_ts_ms: int | None) -> Upsert:
     document = _document(source, event.key)
     refuse_absent_columns(source, event.after)

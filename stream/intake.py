@@ -2,7 +2,9 @@
 
 The headers decide first. A record of another chunking, or of another lineage than the collection's, is dropped before
 its value is parsed: another group serves it, or its versions cannot be compared. A null value says that the document
-was erased from the topic; its points were erased beside it. Whatever else cannot be read is poison.
+was erased from the topic; its points were erased beside it. Where it names the delete that it stands for
+(``stream.erasure``), it is that delete: a reader may find it in place of the delete, after compaction. Whatever else
+cannot be read is poison.
 
 Where a partition is read again for a source that joined (see ``stream.claim``), what was done before is passed over
 by its header too.
@@ -16,6 +18,7 @@ from schemas.chunk_event import ChunkEvent, EventHeaders
 from schemas.identity import Fingerprint
 from schemas.malformed import Malformed
 from stream.claim import NOTHING, Claim
+from stream.erasure import deleted_by
 from stream.errors import Poison
 from stream.ports import Record
 
@@ -66,7 +69,7 @@ class Admission:
     def of(self, record: Record, claim: Claim = NOTHING) -> Intake:
         """Raises Poison where the record is neither of these. ``claim`` tells what of its partition is done."""
         if record.value is None:
-            return Erased()
+            return self._null(record, claim)
         try:
             headers = chunk_codec.decode_headers(record.headers)
         except Malformed as error:
@@ -76,6 +79,21 @@ class Admission:
         if claim.covers(headers.chunking, record.offset):
             return Repeated()
         return self._under(headers, record, record.value)
+
+    def _null(self, record: Record, claim: Claim) -> Intake:
+        """A delete at its own version, or nothing to do; never poison."""
+        try:
+            key = chunk_codec.decode_key(record.key)
+            delete = deleted_by(record, key)
+            if delete is None or self.sources.get(key.chunking) != delete.source:
+                return Erased()
+            if claim.covers(key.chunking, record.offset):
+                return Repeated()
+            if self.lineages.get(delete.source) != delete.lineage:
+                return OtherLineage(delete.source, delete.lineage)
+            return Work(delete, chunk_codec.decode_headers(record.headers))
+        except Malformed:
+            return Erased()
 
     def _under(self, headers: EventHeaders, record: Record, value: bytes) -> Intake:
         try:

@@ -23,14 +23,24 @@ def lineage(cdc: TopicInfo, chunks: TopicInfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What a chunker group follows: source → lineage of its versions, source → header fingerprint of its events."""
+    """What a chunker group follows: source → lineage of its versions, source → header fingerprint of its events.
+
+    ``starts``: source → where the group began to read it, by partition number, for partitions whose first records
+    were gone already. It is told here and not by offsets of partitions that another member may hold: an offset that
+    was written for a partition without holding it would take back what its holder committed meanwhile.
+    """
 
     lineages: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    starts: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
 
     def joined(self, other: "Followed") -> "Followed":
-        """With what ``other`` says besides, or says otherwise."""
-        return Followed({**self.lineages, **other.lineages}, {**self.headers, **other.headers})
+        """With what ``other`` says besides, or says otherwise; of two starts the earlier one."""
+        starts = {source: dict(places) for source, places in self.starts.items()}
+        for source, places in other.starts.items():
+            ours = starts.setdefault(source, {})
+            ours.update({number: min(start, ours.get(number, start)) for number, start in places.items()})
+        return Followed({**self.lineages, **other.lineages}, {**self.headers, **other.headers}, starts)
 
     def holds(self, other: "Followed") -> bool:
         """Whether ``other`` says nothing more, and nothing otherwise."""
@@ -39,7 +49,12 @@ class Followed:
 
 def to_metadata(followed: Followed) -> str:
     """As it stands beside a committed offset."""
-    told = {"lineage": dict(followed.lineages), "headers": dict(followed.headers)}
+    told: dict[str, object] = {"lineage": dict(followed.lineages), "headers": dict(followed.headers)}
+    if followed.starts:
+        told["starts"] = {
+            source: {str(number): start for number, start in places.items()}
+            for source, places in followed.starts.items()
+        }
     return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
 
 
@@ -50,9 +65,14 @@ def from_metadata(committed: Committed | None) -> Followed:
     try:
         told = orjson.loads(committed.metadata)
         return Followed(
-            *({str(source): str(value) for source, value in told[part].items()} for part in ("lineage", "headers"))
+            lineages={str(source): str(value) for source, value in told["lineage"].items()},
+            headers={str(source): str(value) for source, value in told["headers"].items()},
+            starts={
+                str(source): {int(number): int(start) for number, start in places.items()}
+                for source, places in told.get("starts", {}).items()
+            },
         )
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Fatal(
             "The consumer group's metadata on the chunk topic was not written by embedstream: another program uses "
             "the group; choose another kafka.group_prefix."
@@ -89,27 +109,29 @@ def check_mappings(before: Mapping[str, str], now: Mapping[str, str]) -> None:
 
 def check_resumable(
     source: str,
-    known: Mapping[str, str],
+    known: Followed,
     committed: Mapping[Partition, Committed],
     low_watermarks: Mapping[Partition, int],
 ) -> None:
     """Raises Fatal where going on would skip history.
 
     A source that was never consumed begins at its earliest records. One that was, and of which some partition has no
-    offset any more, goes on only if that partition's history is complete: a replay from the start then ends at the
-    newest revision of every document. Offsets without any lineage tell that the chunk topic was deleted. Where other
-    sources' lineages are there, a member that did not know this source yet wrote over its own, and it goes on.
+    offset, goes on only if that partition's history is as complete as it was when the group began: a replay from the
+    start then ends at the newest revision of every document. Offsets without any lineage tell that the chunk topic
+    was deleted. Where other sources' lineages are there, a member that did not know this source yet wrote over its
+    own, and it goes on.
     """
     begun = any(place in committed for place in low_watermarks)
-    if source not in known and not begun:
+    if source not in known.lineages and not begun:
         return
-    if not known:
+    if not known.lineages:
         raise Fatal(
             f"Source {source!r} was consumed before, but its lineage is gone: the chunk topic was deleted; raise "
             "index.generation by one and start again."
         )
+    starts = known.starts.get(source, {})
     for partition, low in low_watermarks.items():
-        if partition not in committed and low > 0:
+        if partition not in committed and low > starts.get(partition.number, 0):
             raise Fatal(
                 f"The committed offset of {partition.topic} [{partition.number}] is gone and its first {low} offsets "
                 "are too, so changes may have been missed; take a new snapshot of the source, then reset the group "

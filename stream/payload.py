@@ -30,6 +30,8 @@ RESERVED = frozenset(
 )
 """Names that a payload field of a source cannot take."""
 
+_NOT_DIGESTED = frozenset({"payload_digest", "version", "source_ts_ms"})
+
 
 def live_payload(event: ChunkEvent, position: int, chunk: Chunk, *, store_text: bool) -> dict[str, Json]:
     """The whole payload of the chunk at ``position`` (0 to count - 1) of this revision."""
@@ -48,7 +50,7 @@ def live_payload(event: ChunkEvent, position: int, chunk: Chunk, *, store_text: 
         described["tenant"] = event.tenant
     if store_text:
         described["text"] = chunk.text
-    return {**described, "payload_digest": _digest(described), **moment(event)}
+    return {**described, "payload_digest": digest_of(described), **moment(event)}
 
 
 def moment(event: ChunkEvent) -> Payload:
@@ -56,5 +58,7 @@ def moment(event: ChunkEvent) -> Payload:
     return {"version": event.version, "source_ts_ms": event.source_ts_ms}
 
 
-def _digest(described: Mapping[str, Json]) -> str:
+def digest_of(payload: Payload) -> str:
+    """Of a payload as it is to be stored, or as it was read: of all but digest, version and commit time."""
+    described: Mapping[str, Json] = {name: value for name, value in payload.items() if name not in _NOT_DIGESTED}
     return hashlib.blake2b(orjson.dumps(described, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()

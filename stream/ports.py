@@ -271,6 +271,17 @@ class VectorIndex(Protocol):
     def flush(self) -> None: ...
 
 
+class MarkBin(Protocol):
+    """A collection whose removed marks can be taken away for good (see ``stream.purge``).
+
+    Laws: a point is deleted only where it is stored, *removed*, and of the very version that its mark names, checked
+    at the moment of the delete, and no write comes between; every other point stays as it is; what is deleted is gone
+    as durably as a write is stored.
+    """
+
+    def discard(self, marks: Sequence[StoredPoint]) -> None: ...
+
+
 class IndexCatalog(Protocol):
     """Collections, their metadata and aliases.
 

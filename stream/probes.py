@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.chunk_event import Json
 from stream.errors import Fatal
@@ -132,8 +133,12 @@ def _encode(encoder: Encoder, wanted: Sequence[tuple[TextKind, str]]) -> list[De
 
 
 def _cosine(probe: Probe, vector: DenseVector) -> float:
-    left = np.asarray(probe.vector, dtype=np.float64)
-    right = vector.values.astype(np.float64)
+    return cosine(np.asarray(probe.vector), vector.values)
+
+
+def cosine(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    """In [-1, 1]; -1 where widths differ or one is zero or not finite: such a pair agrees in nothing."""
+    left, right = one.astype(np.float64), other.astype(np.float64)
     if left.shape != right.shape:
         return -1.0
     lengths = float(np.linalg.norm(left) * np.linalg.norm(right))

@@ -29,6 +29,10 @@ class QdrantProcess:
         fault = {"kind": kind, "where": where, **more}
         httpx.post(f"{self.url}/double/faults", json=fault, trust_env=False).raise_for_status()
 
+    def clear(self) -> None:
+        """Nothing is ordered any more."""
+        httpx.post(f"{self.url}/double/clear", trust_env=False).raise_for_status()
+
     def seen(self) -> list[str]:
         """The requests so far, as ``METHOD /path``."""
         answer = httpx.get(f"{self.url}/double/seen", trust_env=False, timeout=30).raise_for_status()

@@ -152,6 +152,14 @@ class Process(Metered):
                     found[name] = line.removeprefix(name).strip()
         return found if "telemetry" in found else None
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, and only to this process."""
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """SIGKILL, and only to this process."""
         if self.alive:

@@ -30,10 +30,11 @@ from qdrant_edge import (
 )
 
 from adapters.admission import absent, admit_fields, admit_metadata, admit_name, exists, missing_fields
-from adapters.edge import durable
+from adapters.edge import durable, rewriting
 from adapters.edge.index import EdgeIndex, engine
 from adapters.edge.ownership import Ownership
 from adapters.edge.points import field_index
+from adapters.edge.room import require_room
 from adapters.edge.server import SocketServer
 from schemas.chunk_event import Json
 from stream.errors import Fatal, Misuse
@@ -59,6 +60,8 @@ class EdgeCatalog:
             durable.sync_folder(path)
             for leftover in self._folder.glob(f"{_UNFINISHED}*"):
                 shutil.rmtree(leftover)
+            for file in self._folder.glob("[!.]*/collection.json"):
+                rewriting.settled(file.parent)
         except OSError as error:
             self._ownership.release()
             raise Fatal(
@@ -154,9 +157,12 @@ class EdgeCatalog:
         with self._owning():
             if name not in self._open:
                 described = self._described(name)
+                # Loading carries out again what the log has and the files have not.
+                require_room(self._folder)
                 with engine("load"):
                     shard = EdgeShard.load(str(self._folder / name / "shard"))
-                self._open[name] = EdgeIndex(shard, VectorSpec(**described["vector"]), described["fields"])
+                vector = VectorSpec(**described["vector"])
+                self._open[name] = EdgeIndex(shard, vector, described["fields"], self._folder / name)
             return self._open[name]
 
     def optimize(self, name: str) -> bool:
@@ -164,6 +170,26 @@ class EdgeCatalog:
         if self._server is not None:
             raise Misuse("The optimizer stops every thread, so a process that serves the index does not run it.")
         return self.open(name).optimize()
+
+    def rewrite(self, name: str) -> None:
+        """Writes the collection's files anew, without anything that was overwritten in them (see ``rewriting``). For
+        an operator's command while nobody is served; indexes that were opened before are closed.
+        """
+        if self._server is not None:
+            raise Misuse("A collection is not written anew while its process serves it.")
+        with self._owning():
+            index, folder = self.open(name), self._folder / name
+            following = rewriting.next_folder(folder)
+            with engine("write"):
+                shutil.rmtree(following, ignore_errors=True)
+                _make_shard(following, index.vector, index.fields)
+                shard = EdgeShard.load(str(following))
+                try:
+                    rewriting.copied(index, shard)
+                finally:
+                    shard.close()
+                self._open.pop(name).close()
+                rewriting.exchange(folder)
 
     def close(self) -> None:
         """Stops serving, closes every shard, gives the directory up. A second call does nothing."""

@@ -10,6 +10,7 @@ at once, and loss of power after :meth:`EdgeIndex.flush`. Until somebody optimiz
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import cast
 
 from qdrant_edge import (
@@ -33,6 +34,7 @@ from adapters.edge.points import (
     point_of,
     state_filter,
 )
+from adapters.edge.room import require_room
 from schemas.identity import ChunkId, DocId
 from stream.errors import EmbedstreamError, Fatal
 from stream.points import DenseVector, Hit, Point, StoredPoint, Write
@@ -49,12 +51,13 @@ _PLANNING = PayloadSelector.Include(["doc_id", "version", "state", "payload_dige
 
 
 class EdgeIndex:
-    """A collection in this process."""
+    """A collection in this process; ``folder`` is where the shard's files are."""
 
-    def __init__(self, shard: EdgeShard, vector: VectorSpec, fields: Mapping[str, FieldType]) -> None:
+    def __init__(self, shard: EdgeShard, vector: VectorSpec, fields: Mapping[str, FieldType], folder: Path) -> None:
         self.vector = vector
         self.fields = dict(fields)
         self._shard = shard
+        self._folder = folder
         self._gate = Gate()
 
     def read(self, documents: Sequence[DocId]) -> Mapping[DocId, Sequence[StoredPoint]]:
@@ -74,6 +77,7 @@ class EdgeIndex:
 
     def write(self, writes: Sequence[Write]) -> None:
         for turn in _turns(operations(admit(writes, self.vector), self.vector.name)):
+            require_room(self._folder)
             with self._writing():
                 for operation in turn:
                     self._shard.update(operation.update)
@@ -114,6 +118,7 @@ class EdgeIndex:
             return self._shard.count(CountRequest(exact=True, filter=state_filter(state)))
 
     def flush(self) -> None:
+        require_room(self._folder)
         with self._writing():
             self._shard.flush()
 
@@ -131,6 +136,12 @@ class EdgeIndex:
         """
         with self._writing():
             return self._shard.optimize()
+
+    @property
+    def optimized(self) -> bool:
+        """Whether some of it has a graph, which only the optimizer makes."""
+        with self._reading():
+            return bool(self._shard.info().indexed_vectors_count)
 
     def close(self) -> None:
         """Waits for whoever is inside; later calls raise Fatal."""

@@ -3,7 +3,9 @@
 The transactional id is stable over restarts. Opening the producer fences its predecessor and ends what that left
 open, so readers go on at once. A caller of ``transact`` gets one of three answers: it returned and all is visible;
 Outage, and nothing is or ever will be; Fatal or Poison, likewise nothing. While the broker leaves open whether a
-commit happened, the commit is asked for again, however long that takes: an answer must not be guessed.
+commit happened, the commit is asked for again, however long that takes: an answer must not be guessed. The offsets
+are another matter: librdkafka may forget that request, time limit and all, when connections break under it. A client
+that does not answer there in time is left behind, and its successor, opened by the next call, ends what it began.
 
 A transaction that outlives its time-out is ended by the broker with the same error as one that a twin fenced. Within
 the time-out it was a twin, and that is Fatal. After it, it was most likely the broker (or we) that stood still: the
@@ -13,8 +15,10 @@ fenced: one of the two stops in either case, and no record is written twice, for
 
 import logging
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -33,6 +37,12 @@ _ATTEMPT_S = 5.0
 _PAUSE_S = 0.05
 _OPEN_WITHIN_S = 60.0
 _ABORT_WITHIN_S = 5.0
+_ANSWERED_WITHIN_S = 2 * _ATTEMPT_S
+"""After which a request that librdkafka was to give up after ``_ATTEMPT_S`` is taken for forgotten."""
+
+
+class _ForgottenError(Exception):
+    """librdkafka did not come back from a request."""
 
 
 class KafkaTransactionalProducer:
@@ -76,12 +86,20 @@ class KafkaTransactionalProducer:
                 places = [_place(partition, committed) for partition, committed in offsets.items()]
                 metadata = self._consumer.group_metadata()
                 self._until_answered(
-                    lambda: client.send_offsets_to_transaction(places, metadata, _ATTEMPT_S), self._timeout_s
+                    lambda: _watched(lambda: client.send_offsets_to_transaction(places, metadata, _ATTEMPT_S)),
+                    self._timeout_s,
                 )
             self._step("commit transaction")
             self._until_answered(lambda: client.commit_transaction(_ATTEMPT_S), math.inf)
         except KafkaException as exception:
             self._end(client, error_of(exception), deliveries)
+        except _ForgottenError:
+            # Not aborted: a thread of ours is still inside this client. Its successor fences it.
+            self._discard(client)
+            raise Outage(
+                f"{self._doing} got no answer to its offsets within {_ANSWERED_WITHIN_S:g} s from {self._servers}; "
+                "it is tried again by a new producer."
+            ) from None
         except BaseException:
             self._abort(client)
             raise
@@ -153,6 +171,28 @@ class KafkaTransactionalProducer:
     def _discard(self, client: Client) -> None:
         client.purge()
         self._client = None
+
+
+def _watched(request: Callable[[], None]) -> None:
+    """The request's own outcome, or that it never came (librdkafka issue 5456: no time limit holds while the group's
+    coordinator is sought).
+    """
+    outcome: Future[None] = Future()
+
+    def ask() -> None:
+        try:
+            request()
+        except BaseException as error:  # noqa: BLE001 - raised by whoever waits for it
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    # A daemon: it may never come back, and must not keep the process.
+    threading.Thread(target=ask, name="send-offsets", daemon=True).start()
+    try:
+        return outcome.result(_ANSWERED_WITHIN_S)
+    except TimeoutError:
+        raise _ForgottenError from None
 
 
 def _place(partition: Partition, committed: Committed) -> TopicPartition:

@@ -175,11 +175,11 @@ class MemoryBroker:
                     holder.expired_epoch = holder.epoch
                     holder.epoch += 1
 
-    def compact(self, topic: str, *, drop_tombstones: bool = False) -> None:
-        """Runs the log cleaner to its end."""
+    def compact(self, topic: str, *, drop_tombstones: bool = False, before_ms: int | None = None) -> None:
+        """Runs the log cleaner to its end, or up to the first record written at ``before_ms`` or later."""
         with self.changed:
             for log in self._topics[topic].logs:
-                log.compact(drop_tombstones=drop_tombstones)
+                log.compact(drop_tombstones=drop_tombstones, before_ms=before_ms)
 
     def truncate(self, partition: Partition, before: int) -> None:
         """Deletes old records, as retention does."""

@@ -54,6 +54,13 @@ class MemoryIndex:
             with self._table.lock:
                 self._table.apply(write)
 
+    def discard(self, marks: Sequence[StoredPoint]) -> None:
+        """See ``stream.ports.MarkBin``."""
+        for mark in marks:
+            self._step("index.discard")
+            with self._table.lock:
+                self._table.discard(mark.id, mark.version)
+
     def search(self, vector: DenseVector, limit: int, conditions: Sequence[Condition] = ()) -> Sequence[Hit]:
         query = admit_vector(vector, self._table.vector)
         hits: list[Hit] = []

@@ -69,9 +69,14 @@ class PartitionLog:
                 found.append(entry.record)
         return found, max(position, stable)
 
-    def compact(self, *, drop_tombstones: bool = False) -> None:
-        """Keeps the last committed record of each key and all that is not decided yet; offsets stay."""
+    def compact(self, *, drop_tombstones: bool = False, before_ms: int | None = None) -> None:
+        """Keeps the last committed record of each key and all that is not decided yet; offsets stay. From the first
+        record on that was written at ``before_ms`` or later nothing is looked at: Kafka's minimum lag.
+        """
         stable = self.stable_end
+        if before_ms is not None:
+            young = (entry.offset for entry in self._entries if entry.record.timestamp_ms >= before_ms)
+            stable = min(stable, next(young, stable))
         settled = [entry for entry in self._entries if entry.offset < stable and entry.visible]
         newest = {entry.record.key: entry.offset for entry in settled}
         self._entries = [

@@ -50,6 +50,13 @@ class PointTable:
                 if self._accepts(write.id, write.version):
                     self._store(write.id, dict(write.payload))
 
+    def discard(self, point: ChunkId, version: Version) -> None:
+        """Deletes the mark where it is still removed at this version."""
+        payload = self._payloads.get(point)
+        if payload is not None and payload["state"] == State.REMOVED and _version(payload) == version:
+            del self._payloads[point]
+            self._documents[DocId(str(payload["doc_id"]))].pop(point, None)
+
     def ids(self) -> list[ChunkId]:
         """All, in order."""
         return sorted(self._payloads)

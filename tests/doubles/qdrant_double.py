@@ -4,8 +4,8 @@
 
 It speaks the part of the interface that the adapter uses, over real sockets, answers from ``qdrant_state`` and does
 wrong what was ordered (``ordered_faults``). As a process it prints its address, takes orders at ``POST
-/double/faults`` (the fields of a fault as JSON), tells at ``GET /double/seen`` what it was asked for, and ends with
-its standard input.
+/double/faults`` (the fields of a fault as JSON) and takes them back at ``POST /double/clear``, tells at ``GET
+/double/seen`` what it was asked for, and ends with its standard input.
 """
 
 import argparse
@@ -179,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         faults = self.server.double.faults
         if path == "/double/faults":
             faults.order(**json.loads(body))
+        if path == "/double/clear":
+            faults.clear()
         self._send(200, {"seen": list(faults.seen)})
 
     def _cut(self) -> None:

@@ -50,16 +50,31 @@ def test_a_changed_lineage_is_fatal_and_says_both_and_the_cure():
 
 def test_offsets_that_are_gone_are_fatal_where_their_history_is_gone_too():
     with pytest.raises(Fatal, match=r"kb\.docs \[1\] is gone and its first 40 offsets are too.*new snapshot"):
-        check_resumable("docs", {"docs": "a"}, {FIRST: Committed(9)}, {FIRST: 9, SECOND: 40})
+        check_resumable("docs", Followed({"docs": "a"}), {FIRST: Committed(9)}, {FIRST: 9, SECOND: 40})
 
 
 def test_offsets_that_are_gone_are_replayed_where_the_history_is_whole():
-    check_resumable("docs", {"docs": "a"}, {}, {FIRST: 0, SECOND: 0})
+    check_resumable("docs", Followed({"docs": "a"}), {}, {FIRST: 0, SECOND: 0})
 
 
 def test_a_committed_offset_goes_on_whatever_was_deleted_before_it():
-    check_resumable("docs", {"docs": "a"}, {FIRST: Committed(50)}, {FIRST: 40})
+    check_resumable("docs", Followed({"docs": "a"}), {FIRST: Committed(50)}, {FIRST: 40})
 
 
 def test_a_source_that_was_never_read_begins_at_its_earliest_record():
-    check_resumable("docs", {"wiki": "a"}, {}, {FIRST: 40})
+    check_resumable("docs", Followed({"wiki": "a"}), {}, {FIRST: 40})
+
+
+def test_a_partition_that_nobody_read_yet_goes_on_where_the_group_began():
+    began = Followed({"docs": "a"}, {}, {"docs": {0: 40}})
+    check_resumable("docs", began, {}, {FIRST: 40})
+    with pytest.raises(Fatal, match="first 41 offsets"):
+        check_resumable("docs", began, {}, {FIRST: 41})
+
+
+def test_where_a_group_began_is_told_beside_its_lineage_and_the_earlier_of_two_counts():
+    ours = Followed({"docs": "a"}, {"docs": "h"}, {"docs": {0: 40, 2: 7}})
+    assert from_metadata(Committed(0, to_metadata(ours))) == ours
+    theirs = Followed({"docs": "a"}, {"docs": "h"}, {"docs": {0: 41, 1: 3}})
+    assert ours.joined(theirs).starts == theirs.joined(ours).starts == {"docs": {0: 40, 1: 3, 2: 7}}
+    assert not ours.holds(theirs)

@@ -57,6 +57,18 @@ def test_a_compacted_topic_keeps_the_last_record_of_each_key_at_its_offset():
     assert [record.offset for record in bus.consumer("other", ["topic"], Owner()).poll(10, 0).records] == [1, 2]
 
 
+def test_compaction_leaves_what_is_younger_than_its_minimum_lag():
+    now = [0]
+    broker = MemoryBroker(lambda: now[0])
+    bus = MemoryBus(broker)
+    bus.topics().create("topic", 1, 1, {"cleanup.policy": "compact"})
+    for now[0], value in ((1, b"1"), (2, b"2"), (3, b"3")):
+        bus.producer().send([Outgoing(PLACE, b"k", value)])
+    for before_ms, offsets in ((2, [0, 1, 2]), (3, [1, 2]), (4, [2])):
+        broker.compact("topic", before_ms=before_ms)
+        assert [record.offset for record in broker.log(PLACE).read(0, 9)[0]] == offsets
+
+
 def test_a_running_reader_of_a_topic_that_was_created_again_goes_on_without_an_error():
     """As seen on Kafka: this is why lineage is compared."""
     broker, bus = opened()

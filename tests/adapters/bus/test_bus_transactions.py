@@ -1,6 +1,7 @@
 """The laws of ``TransactionalProducer`` and of readers beside it, on memory and on a real broker."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -207,3 +208,42 @@ def test_a_transaction_without_records_carries_offsets(world):
     assert world.bus().topics().committed(group, [Partition(source, 0)]) == {
         Partition(source, 0): Committed(3, "empty")
     }
+
+
+class Deaf:
+    """A client that never comes back from sending its offsets, as librdkafka when connections break under it."""
+
+    def __init__(self, client):
+        self._client = client
+        self.go_on = threading.Event()
+        self.came_back = threading.Event()
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def send_offsets_to_transaction(self, *arguments):
+        self.go_on.wait()
+        try:
+            self._client.send_offsets_to_transaction(*arguments)
+        finally:
+            self.came_back.set()
+
+
+@pytest.mark.parametrize("world", [pytest.param("consumer", marks=pytest.mark.kafka)], indirect=True)
+def test_a_client_that_forgets_its_offsets_is_left_behind_and_its_late_request_counts_for_nothing(world, monkeypatch):
+    source, target, group = world.topic(), world.topic(), world.name("group")
+    place = Partition(source, 0)
+    producer = world.transactional(assigned(world, source, group), world.name("id"))
+    deaf = producer._client = Deaf(producer._client)
+    monkeypatch.setattr("adapters.kafka.transactions._ANSWERED_WITHIN_S", 0.3)
+    with pytest.raises(Outage, match="tried again by a new producer"):
+        producer.transact(to(target, b"1"), {place: Committed(1)})
+    monkeypatch.undo()
+    producer.transact(to(target, b"1"), {place: Committed(5)})
+    deaf.go_on.set()
+    assert deaf.came_back.wait(60)
+    producer.transact(to(target, b"2"), {place: Committed(6)})
+    reader = world.reader(target)
+    reader.until_end(Partition(target, 0))
+    assert reader.values == [b"1", b"2"]
+    assert world.bus().topics().committed(group, [place]) == {place: Committed(6)}

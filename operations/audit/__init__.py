@@ -1,0 +1,1 @@
+"""Comparing the index with the chunk topic, and publishing again what differs."""

@@ -1,0 +1,1 @@
+"""What an operator does with dead letters: looks at them, and publishes their revisions again."""

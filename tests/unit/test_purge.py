@@ -1,0 +1,85 @@
+"""When marks may be taken away, and what becomes of them in an index that keeps the laws of ``MarkBin``."""
+
+from dataclasses import replace
+
+import pytest
+from embedding_world import memory_index
+from stream_world import ENCODER, revision
+
+from schemas.identity import document_point_id
+from stream.delta import plan_revision
+from stream.points import Mark, State, StoredPoint
+from stream.ports import Committed, Partition
+from stream.purge import Purge, purgeable
+
+LEFT, RIGHT = Partition("kb.chunks", 0), Partition("kb.chunks", 1)
+REMOVED = StoredPoint(document_point_id("docs/1"), "docs/1", 5, State.REMOVED)
+
+
+def applied(index, event):
+    plan = plan_revision(event, index.read([event.doc_id])[event.doc_id])
+    texts = [chunk.passage for chunk in plan.missing]
+    vectors = ENCODER.encode("passage", texts)
+    index.write(plan.writes(dict(zip([chunk.id for chunk in plan.missing], vectors, strict=True))))
+
+
+def stored(index, document="docs/1"):
+    return index.read([document])[document]
+
+
+def test_only_marks_of_removed_chunks_are_listed():
+    states = [State.LIVE, State.REMOVED, State.DELETED]
+    points = [replace(REMOVED, id=document_point_id(f"docs/{state}"), state=state) for state in states]
+    assert [point.state for point in purgeable(points)] == [State.REMOVED]
+
+
+@pytest.mark.parametrize(
+    ("now", "committed", "due"),
+    [
+        (3_601.0, {LEFT: 7, RIGHT: 3}, True),
+        (3_600.0, {LEFT: 7, RIGHT: 3}, False),
+        (9_999.0, {LEFT: 6, RIGHT: 3}, False),
+        (9_999.0, {RIGHT: 3}, False),
+    ],
+    ids=["both are past", "the grace lasts", "the group is behind", "a partition was never committed"],
+)
+def test_marks_wait_for_the_grace_and_for_the_group(now, committed, due):
+    purge = Purge((REMOVED,), {LEFT: 7, RIGHT: 3}, 0.0, 3_600.0)
+    assert purge.due(now, {place: Committed(offset) for place, offset in committed.items()}) is due
+
+
+def test_a_partition_without_records_is_not_waited_for():
+    assert Purge((REMOVED,), {LEFT: 0}, 0.0, 1.0).due(2.0, {})
+
+
+def test_what_is_discarded_is_gone_and_its_document_is_as_new_as_before():
+    index = memory_index()
+    applied(index, revision("docs/1", 1, "alpha", "beta"))
+    applied(index, revision("docs/1", 2, "alpha"))
+    index.discard(purgeable(stored(index)))
+    assert [(point.state, point.version) for point in stored(index)] == [(State.LIVE, 2)]
+    applied(index, revision("docs/1", 3, "alpha", "beta"))
+    assert {point.version for point in stored(index)} == {3}
+
+
+def test_a_mark_that_changed_since_it_was_listed_stays():
+    index = memory_index()
+    applied(index, revision("docs/1", 1, "alpha", "beta"))
+    applied(index, revision("docs/1", 2, "alpha"))
+    marks = purgeable(stored(index))
+    index.write([Mark(mark.id, mark.doc_id, 3, State.REMOVED) for mark in marks])
+    index.discard(marks)
+    assert len(stored(index)) == 2
+
+
+def test_the_mark_of_a_deleted_document_and_a_chunk_that_came_back_stay():
+    index = memory_index()
+    applied(index, revision("docs/1", 1, "alpha"))
+    applied(index, revision("docs/1", 2))
+    listed = stored(index)
+    assert {point.state for point in listed} == {State.REMOVED, State.DELETED}
+    index.discard([point for point in listed if point.state is State.DELETED])
+    assert stored(index) == listed
+    applied(index, revision("docs/1", 3, "alpha"))
+    index.discard(purgeable(listed))
+    assert (State.LIVE, 3) in {(point.state, point.version) for point in stored(index)}
