@@ -261,12 +261,14 @@ class Embedder:
         self._parts.metrics.paused(len(self._paused))
 
     def _commit(self, offsets: Mapping[Partition, int]) -> None:
-        """The offsets were read before the flush, so all below them is in what is flushed."""
+        """The offsets were read before the flush, so all below them is in what is flushed. What the group did not
+        take, because it moved, is committed the next time if it is still ours then.
+        """
         if not offsets:
             return
         self._parts.index.flush()
-        self._bound().commit({place: self._claim(place, offset) for place, offset in offsets.items()})
-        self._workload.committed(offsets)
+        taken = self._bound().commit({place: self._claim(place, offset) for place, offset in offsets.items()})
+        self._workload.committed({place: offsets[place] for place in taken})
 
     def _claim(self, partition: Partition, offset: int) -> Committed:
         return self._claims[partition].at(offset, self._admission.sources).committed(offset)

@@ -8,7 +8,7 @@ refuses for good, and Fatal for what a person has to mend. A library's own excep
 process there.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -116,14 +116,15 @@ class Consumer(Reader, Protocol):
     without a commit is read from its earliest record; a committed offset that the topic no longer has is Fatal, never
     a jump; a paused partition brings nothing while polling goes on; after ``commit`` returns, a successor starts
     there and is told its metadata; ``commit`` of a partition that is not assigned any more raises nothing and commits
-    nothing; a commit may lie below the one before it.
+    nothing, nor does one of a member that the group went on without; a commit may lie below the one before it.
     """
 
     def pause(self, partitions: Sequence[Partition]) -> None: ...
 
     def resume(self, partitions: Sequence[Partition]) -> None: ...
 
-    def commit(self, offsets: Mapping[Partition, Committed]) -> None: ...
+    def commit(self, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
+        """Returns the partitions whose offsets were committed."""
 
     def close(self) -> None:
         """Revokes (draining through ``on_revoked``), then leaves the group."""

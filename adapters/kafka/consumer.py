@@ -15,10 +15,10 @@ whatever stands in the local queue at that moment.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as Client
@@ -48,6 +48,8 @@ _PATIENCE_S = 30.0
 time-out: until a dead chunker's transaction ends, the offsets in it are undecided and the broker gives none.
 """
 _PAUSE_S = 0.05
+
+R = TypeVar("R")
 
 
 class KafkaConsumer:
@@ -120,7 +122,7 @@ class KafkaConsumer:
             else:
                 self._rewind_at_start[partition] = offsets[partition]
 
-    def commit(self, offsets: Mapping[Partition, Committed]) -> None:
+    def commit(self, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
         """Blocks until the group's coordinator has answered, and librdkafka waits for one that is away: the heartbeat
         goes on meanwhile, in a thread of its own. Outage where half a minute of refusals did not end.
         """
@@ -129,9 +131,9 @@ class KafkaConsumer:
             for place in self._still_mine(list(offsets))
         ]
         if not places:
-            return
+            return ()
         self._step("commit offsets")
-        self._until_settled("Committing", GROUP_MOVES, partial(self._commit, places))
+        return self._until_settled("Committing", GROUP_MOVES, partial(self._commit, places))
 
     def close(self) -> None:
         """See the port. What ``on_revoked`` raised is raised when the group is left."""
@@ -307,15 +309,17 @@ class KafkaConsumer:
         if raised is not None:
             raise raised
 
-    def _commit(self, places: list[TopicPartition]) -> None:
+    def _commit(self, places: list[TopicPartition]) -> list[Partition]:
         try:
             _sound(self._client.commit(offsets=places, asynchronous=False))
         except KafkaException as exception:
             if error_of(exception).code() not in MEMBER_GONE:
                 raise
             _LOG.info("Group %s went on without this member: nothing was committed.", self.group)
+            return []
+        return [Partition(place.topic, place.partition) for place in places]
 
-    def _until_settled(self, doing: str, again: frozenset[int], act: Callable[[], None]) -> None:
+    def _until_settled(self, doing: str, again: frozenset[int], act: Callable[[], R]) -> R:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:

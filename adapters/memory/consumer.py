@@ -6,7 +6,7 @@ then takes what is free, and reads only after that. Its owner's methods are call
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from adapters.memory.broker import MemoryBroker
 from adapters.memory.partition_log import PartitionLog
@@ -63,19 +63,15 @@ class MemoryConsumer:
                 self._positions[partition] = self._broker.log(partition).low if offset is None else offset
                 self._told_end.pop(partition, None)
 
-    def commit(self, offsets: Mapping[Partition, Committed]) -> None:
+    def commit(self, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
         """See the port."""
         if not any(partition in self._positions for partition in offsets):
-            return
+            return ()
         self._step("commit offsets")
         with self._broker.changed:
-            self.group.committed.update(
-                {
-                    partition: committed
-                    for partition, committed in offsets.items()
-                    if self.group.holds(self.member, partition)
-                }
-            )
+            held = {place: at for place, at in offsets.items() if self.group.holds(self.member, place)}
+            self.group.committed.update(held)
+        return held.keys()
 
     def close(self) -> None:
         """See the port."""

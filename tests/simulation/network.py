@@ -87,7 +87,7 @@ class UnreliableConsumer(MemoryConsumer):
 
     def commit(self, offsets):
         if not any(partition in self._positions for partition in offsets):
-            return
+            return ()
         fate = self._process.reach("commit offsets")
         self._commits += 1
         member, number = self.member, self._commits
@@ -103,7 +103,7 @@ class UnreliableConsumer(MemoryConsumer):
             self._process.later(Late("commit offsets", [land]))
         if fate is not Fate.HAPPENS:
             raise Outage("The coordinator did not answer.")
-        super().commit(offsets)
+        return super().commit(offsets)
 
 
 class UnreliableProducer(MemoryProducer):

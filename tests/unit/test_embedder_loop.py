@@ -258,6 +258,27 @@ def test_nothing_is_committed_that_could_not_be_flushed():
         assert loop.index.calls.count("write") == 1
 
 
+class Moving:
+    """A consumer whose group does not take its first commits."""
+
+    def __init__(self, consumer, refusals):
+        self._consumer, self._refusals = consumer, refusals
+
+    def commit(self, offsets):
+        self._refusals -= 1
+        return () if self._refusals >= 0 else self._consumer.commit(offsets)
+
+    def __getattr__(self, name):
+        return getattr(self._consumer, name)
+
+
+def test_what_the_group_did_not_take_is_committed_later_though_nothing_more_comes():
+    with Loop() as loop:
+        loop.embedder._consumer = Moving(loop.consumer, refusals=2)
+        loop.publish(revision("docs/a", 1, "Alpha."))
+        loop.until(lambda: loop.committed == 1)
+
+
 def test_an_outage_of_any_length_dead_letters_nothing_and_drains_afterwards():
     away = {"read": [Outage("no index")] * 2, "write": [Outage("no index")] * 2, "flush": [Outage("no index")] * 4}
     stopping = threading.Event()

@@ -223,8 +223,8 @@ def test_a_commit_for_a_partition_that_is_not_assigned_commits_nothing(world):
     world.write(topic, b"1")
     reader = world.reader(topic, group)
     reader.until_values([b"1"])
-    reader.consumer.commit({Partition(other, 0): Committed(0)})
-    reader.consumer.commit({Partition(topic, 0): Committed(1)})
+    assert list(reader.consumer.commit({Partition(other, 0): Committed(0)})) == []
+    assert list(reader.consumer.commit({Partition(topic, 0): Committed(1)})) == [Partition(topic, 0)]
     committed = world.bus().topics().committed(group, [Partition(topic, 0), Partition(other, 0)])
     assert committed == {Partition(topic, 0): Committed(1)}
 
@@ -259,7 +259,7 @@ def test_a_member_that_the_group_went_on_without_is_told_that_it_lost(group_worl
     world.stall(stalled)
     other = world.reader(topic, group)
     other.until_values([b"1", b"2"])
-    stalled.consumer.commit({place: Committed(2)})
+    assert list(stalled.consumer.commit({place: Committed(2)})) == []
     assert world.bus().topics().committed(group, [place]) == {}
     stalled.until(lambda: "lost" in stalled.kinds(), "the loss")
     assert stalled.kinds() == ["assigned", "lost"]
