@@ -33,16 +33,17 @@ class Foreign:
 
 
 def stored_of(point: Point) -> StoredPoint | Foreign:
-    """What planning would know of it."""
-    try:
-        stored = StoredPoint.of(point.id, point.payload)
-    except (KeyError, ValueError) as error:
-        named = point.payload.get("doc_id")
-        document = DocId(named if isinstance(named, str) else "")
-        return Foreign(point.id, document, f"its payload lacks a readable {_missing(error)}")
-    if type(point.payload["version"]) is not int:
-        return Foreign(point.id, stored.doc_id, "its version is no integer")
-    return stored
+    """What planning would know of it. Planning is lenient where this is not: it lets no damage stop an embedder."""
+    payload = point.payload
+    named = payload.get("doc_id")
+    document = DocId(named if isinstance(named, str) else "")
+    if not document:
+        return Foreign(point.id, document, "its payload lacks a readable doc_id")
+    if payload.get("state") not in set(State):
+        return Foreign(point.id, document, "its payload lacks a readable state")
+    if type(payload.get("version")) is not int:
+        return Foreign(point.id, document, "its version is no integer")
+    return StoredPoint.of(point.id, payload)
 
 
 @dataclass(slots=True)
@@ -120,7 +121,3 @@ class Survey:
         met = self._met.setdefault(document, bytearray(max(1, len(revision))))
         met[position] = min(_SEEN_TWICE, met[position] + 1)
         return met[position] == 1
-
-
-def _missing(error: Exception) -> str:
-    return str(error.args[0]) if isinstance(error, KeyError) else "state"

@@ -222,7 +222,7 @@ class ServerState:
     def _selected(self, collection: str, asked: models.SetPayload) -> list[models.ExtendedPointId]:
         if asked.filter is None:
             return list(asked.points or [])
-        named = [one for one in _conditions(asked.filter) if isinstance(one, models.HasIdCondition)]
+        named = [one for one in _listed(asked.filter.must) if isinstance(one, models.HasIdCondition)]
         stored = self._stored(collection, [point for one in named for point in one.has_id])
         return [record.id for record in stored.values() if _holds(asked.filter, record)]
 
@@ -266,7 +266,11 @@ def _filtered_keys(operations: Iterable[models.UpdateOperation]) -> Iterable[str
 
 
 def _conditions(wanted: models.Filter) -> list[models.Condition]:
-    return wanted.must if isinstance(wanted.must, list) else []
+    return [*_listed(wanted.must), *_listed(wanted.must_not)]
+
+
+def _listed(conditions: models.Condition | list[models.Condition] | None) -> list[models.Condition]:
+    return conditions if isinstance(conditions, list) else []
 
 
 def _holds(wanted: models.Filter, record: models.Record) -> bool:
