@@ -56,9 +56,9 @@ class Patrol:
     _way: Iterator[Point] | None = None
 
     def step(self) -> Walked | None:
-        """The next live point; None where a walk has come to its end. Raises Outage."""
+        """The next point that is no mark; None where a walk has come to its end. Raises Outage."""
         while (passed := self._next()) is not None:
-            if passed.payload.get("state") == State.LIVE:
+            if not _is_mark(passed):
                 return self._walked(passed)
         return None
 
@@ -93,12 +93,9 @@ class Patrol:
         index = self.beat.index
         named = passed.payload.get("doc_id")
         document = DocId(named if isinstance(named, str) else "")
-        try:
-            stored = sorted(index.read([document]).get(document, ()), key=lambda one: one.id)
-        except (KeyError, ValueError) as error:
-            return [Difference(Kind.FOREIGN, document, passed.id, Version(0), f"beside it: {error!r}")], []
+        stored = sorted(index.read([document]).get(document, ()), key=lambda one: one.id)
         (point,) = index.points([passed.id], with_vectors=True) or (None,)
-        if point is None or point.payload.get("state") != State.LIVE:
+        if point is None or _is_mark(point):
             return [], stored
         proved = evidence(point, stored, self.beat.fit_title)
         return [*proved.contradictions, *self._vector(point, document, proved.text)], stored
@@ -115,3 +112,8 @@ class Patrol:
             told = point.payload.get("version")
             version = Version(told if isinstance(told, int) else 0)
             yield Difference(Kind.VECTOR, document, point.id, version, "it is not the vector of its text")
+
+
+def _is_mark(point: Point) -> bool:
+    """A point without a readable state is none: somebody damaged it, so it is looked at."""
+    return point.payload.get("state") in (State.REMOVED, State.DELETED)
