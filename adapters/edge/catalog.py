@@ -180,6 +180,7 @@ class EdgeCatalog:
         with self._owning():
             index, folder = self.open(name), self._folder / name
             following = rewriting.next_folder(folder)
+            require_room(self._folder, to_copy=folder)
             with engine("write"):
                 shutil.rmtree(following, ignore_errors=True)
                 _make_shard(following, index.vector, index.fields)

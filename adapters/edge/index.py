@@ -124,6 +124,7 @@ class EdgeIndex:
 
     def index_fields(self, fields: Mapping[str, FieldType]) -> None:
         """Makes these payload indexes over what is stored and flushes them, while nobody reads or writes."""
+        require_room(self._folder)
         with self._writing():
             for field, kind in fields.items():
                 self._shard.update(field_index(field, kind))
@@ -134,6 +135,7 @@ class EdgeIndex:
         """Merges segments and builds the graph; False where there was nothing to do. Stops every thread: seconds to
         minutes. For an operator's command, never for a process that serves.
         """
+        require_room(self._folder, to_copy=self._folder)
         with self._writing():
             return self._shard.optimize()
 

@@ -14,12 +14,20 @@ RESERVE_BYTES = 32 << 20
 """What a portion of writes, a flush and a new segment of the write-ahead log may take together."""
 
 
-def require_room(folder: Path) -> None:
-    """Raises Fatal where the file system of ``folder`` has less than the reserve left for us."""
+def require_room(folder: Path, *, to_copy: Path | None = None) -> None:
+    """Raises Fatal where the file system of ``folder`` has less than the reserve left for us, and what the files
+    below ``to_copy`` take.
+    """
     disk = os.statvfs(folder)
     left = disk.f_bavail * disk.f_frsize
-    if left < RESERVE_BYTES:
+    needed = RESERVE_BYTES + (0 if to_copy is None else _taken(to_copy))
+    if left < needed:
         raise Fatal(
-            f"The disk of {folder} has {left >> 20} MB left, and the index engine must have {RESERVE_BYTES >> 20} MB "
-            "at hand; see to disk space, then start again."
+            f"The disk of {folder} has {left >> 20} MB left, and the index engine must have {needed >> 20} MB at "
+            "hand; see to disk space, then start again."
         )
+
+
+def _taken(folder: Path) -> int:
+    """What the files take on the disk, which is less than their size where they have holes."""
+    return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())

@@ -39,6 +39,7 @@ _OPEN_WITHIN_S = 60.0
 _ABORT_WITHIN_S = 5.0
 _ANSWERED_WITHIN_S = 2 * _ATTEMPT_S
 """After which a request that librdkafka was to give up after ``_ATTEMPT_S`` is taken for forgotten."""
+_LONGEST_REST_S = 15.0
 
 
 class _ForgottenError(Exception):
@@ -67,6 +68,8 @@ class KafkaTransactionalProducer:
         self._consumer = consumer
         self._step = step
         self._began = 0.0
+        self._left_behind: list[threading.Thread] = []
+        """Each holds a client that nobody can close; while there are many, another is not opened soon."""
         self._client: Client | None = self._opened()
 
     def transact(self, records: Sequence[Outgoing], offsets: Mapping[Partition, Committed]) -> None:
@@ -86,7 +89,7 @@ class KafkaTransactionalProducer:
                 places = [_place(partition, committed) for partition, committed in offsets.items()]
                 metadata = self._consumer.group_metadata()
                 self._until_answered(
-                    lambda: _watched(lambda: client.send_offsets_to_transaction(places, metadata, _ATTEMPT_S)),
+                    lambda: self._watched(lambda: client.send_offsets_to_transaction(places, metadata, _ATTEMPT_S)),
                     self._timeout_s,
                 )
             self._step("commit transaction")
@@ -98,7 +101,8 @@ class KafkaTransactionalProducer:
             self._discard(client)
             raise Outage(
                 f"{self._doing} got no answer to its offsets within {_ANSWERED_WITHIN_S:g} s from {self._servers}; "
-                "it is tried again by a new producer."
+                "it is tried again by a new producer.",
+                min(_LONGEST_REST_S, 2.0 ** len(self._left_behind)),
             ) from None
         except BaseException:
             self._abort(client)
@@ -172,27 +176,28 @@ class KafkaTransactionalProducer:
         client.purge()
         self._client = None
 
+    def _watched(self, request: Callable[[], None]) -> None:
+        """The request's own outcome, or that it never came (librdkafka issue 5456: no time limit holds while the
+        group's coordinator is sought).
+        """
+        outcome: Future[None] = Future()
 
-def _watched(request: Callable[[], None]) -> None:
-    """The request's own outcome, or that it never came (librdkafka issue 5456: no time limit holds while the group's
-    coordinator is sought).
-    """
-    outcome: Future[None] = Future()
+        def ask() -> None:
+            try:
+                request()
+            except BaseException as error:  # noqa: BLE001 - raised by whoever waits for it
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(None)
 
-    def ask() -> None:
+        # A daemon: it may never come back, and must not keep the process.
+        asking = threading.Thread(target=ask, name="send-offsets", daemon=True)
+        asking.start()
         try:
-            request()
-        except BaseException as error:  # noqa: BLE001 - raised by whoever waits for it
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(None)
-
-    # A daemon: it may never come back, and must not keep the process.
-    threading.Thread(target=ask, name="send-offsets", daemon=True).start()
-    try:
-        return outcome.result(_ANSWERED_WITHIN_S)
-    except TimeoutError:
-        raise _ForgottenError from None
+            return outcome.result(_ANSWERED_WITHIN_S)
+        except TimeoutError:
+            self._left_behind = [*(thread for thread in self._left_behind if thread.is_alive()), asking]
+            raise _ForgottenError from None
 
 
 def _place(partition: Partition, committed: Committed) -> TopicPartition:

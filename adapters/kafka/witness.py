@@ -63,13 +63,21 @@ class Witness:
         elif (refusal := distrust(error, servers)) is not None:
             self._distrust = Fatal(f"{self._doing} failed: {refusal}. ({error.name()}: {_brief(error)})")
         else:
-            self._cause, self._distrust = f"{error.name()}: {_brief(error)}", None
+            self._cause, self._distrust = self._fuller(f"{error.name()}: {_brief(error)}"), None
 
     def explained(self, failed: EmbedstreamError) -> EmbedstreamError:
         """An outage with what was heard of the brokers last; anything else as it is."""
         if not isinstance(failed, Outage) or not self._cause:
             return failed
         return Outage(f"{failed} The last that was heard: {self._cause}.", failed.retry_after_s)
+
+    def _fuller(self, said: str) -> str:
+        """Of the last cause and this one the later, unless that is the same in fewer words: librdkafka gives a hint
+        (*connecting to a PLAINTEXT broker listener?*) at some attempts and none at others.
+        """
+        error, server, clause = (*said.split(": ", 2), "", "")[:3]
+        known = self._cause.startswith(f"{error}: {server}: ") and clause in self._cause
+        return self._cause if known else said
 
     def raise_heard(self) -> None:
         """Raises what was heard since the last time, once."""

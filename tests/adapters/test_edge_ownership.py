@@ -265,6 +265,8 @@ def test_an_owner_that_stops_answering_is_an_outage(folder: Path, owner: Startin
     process = owner("serve")
     with closing(answer_in_time(lambda: SocketCatalog(folder / "index", timeout_s=0.5))) as client:
         process.send_signal(signal.SIGSTOP)
+        # Until all its threads stand still it may answer.
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         began = time.monotonic()
         with pytest.raises(Outage):
             client.collections()

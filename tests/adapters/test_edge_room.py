@@ -1,5 +1,7 @@
 """A disk that runs full: the process stops while it can still say so, and goes on when there is room again."""
 
+import os
+
 import pytest
 from index_world import FIELDS, SPEC, put
 
@@ -46,4 +48,22 @@ def test_without_room_a_collection_is_not_loaded(tmp_path, full):
     catalog = EdgeCatalog(tmp_path)
     with pytest.raises(Fatal, match="see to disk space"):
         catalog.open(NAME)
+    catalog.close()
+
+
+def test_what_writes_files_anew_needs_room_for_all_of_them(tmp_path, monkeypatch):
+    catalog = EdgeCatalog(tmp_path)
+    catalog.create(NAME, SPEC, FIELDS, {})
+    catalog.open(NAME).write([put("before", 1)])
+    (folder,) = tmp_path.rglob(NAME)
+    with (folder / "large").open("wb") as large:
+        os.posix_fallocate(large.fileno(), 0, 256 << 20)
+    disk = os.statvfs(tmp_path)
+    # Enough for a portion of writes, and not for the collection's files a second time.
+    monkeypatch.setattr(room, "RESERVE_BYTES", disk.f_bavail * disk.f_frsize - (128 << 20))
+    catalog.open(NAME).write([put("meanwhile", 2)])
+    for refused in (lambda: catalog.optimize(NAME), lambda: catalog.rewrite(NAME)):
+        with pytest.raises(Fatal, match="see to disk space"):
+            refused()
+    assert catalog.open(NAME).count() == 2
     catalog.close()

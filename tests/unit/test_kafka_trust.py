@@ -85,3 +85,13 @@ def test_a_key_that_does_not_open_names_the_password_and_tells_none():
     assert "hunter2" not in refused_key(said, values)
     assert 'without a "ssl.key.password"' in refused_key(said, {"ssl.key.location": "/key.pem"})
     assert refused_key("linger.ms failed", values) is None
+
+
+def test_a_hint_outlives_the_same_failure_without_it():
+    hinted = KafkaError(KafkaError._TRANSPORT, f"ssl://b/bootstrap: {CUT_OFF}")
+    terse = KafkaError(KafkaError._TRANSPORT, "ssl://b/bootstrap: Disconnected (after 6ms in state SSL_HANDSHAKE)")
+    other = KafkaError(KafkaError._TRANSPORT, "ssl://b/bootstrap: Connect to b failed: Connection refused")
+    assert "PLAINTEXT broker listener?" in str(heard(hinted, terse, AWAY))
+    assert "PLAINTEXT broker listener?" in str(heard(terse, hinted, AWAY))
+    assert "Connection refused" in str(heard(hinted, other, AWAY))
+    assert "PLAINTEXT" not in str(heard(hinted, other, terse, AWAY))
