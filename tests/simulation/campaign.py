@@ -18,6 +18,7 @@ from multiprocessing import get_context
 
 from simulation.bugs import BUGS, planted
 from simulation.history import History
+from simulation.laws import Violation
 
 WITHIN = 2_000
 """Seeds that a bug may take to be seen."""
@@ -52,10 +53,12 @@ def failures_among(seeds):
 
 
 def first_failure(seeds, bug):
-    """The first seed that shows a bug, and how; None where no seed does."""
+    """The first seed that shows a bug by a law that it breaks, and how; None where no seed does."""
+    _, laws = BUGS[bug]
+    shown = tuple(f"{Violation.__name__}: {law}" for law in laws)
     for seed in seeds:
         sentence = failure_of(seed, bug)
-        if sentence:
+        if sentence and sentence.startswith(shown):
             return seed, sentence
     return None
 

@@ -104,7 +104,7 @@ class History(Events):
         self._writes = rng.randint(5, 16)
         self.haste = rng.choice((0.03, 0.06, 0.12))
         self._numbers = 0
-        self._searcher = operators.Searcher(self)
+        self.searcher = operators.Searcher(self)
 
     def _other_pairs(self):
         return [pair for pair in (SAME_CHUNKS, OTHER_CHUNKS) if pair.name in self.has]
@@ -199,13 +199,13 @@ class History(Events):
         events += [(self.broker.expire_transactions, 0.7)] if "transactions" in has else []
         events += [(self._redrive, 1.5), (self._cure, 0.2)] if "venom" in has else []
         if FIRST in self.tables:
-            events += [(self._begin_next, 1.0), (self._cut_over, 1.0)] if len(self.pairs) > 1 else []
+            events += [(self._begin_next, 1.0), (self._cut_over, 3.0)] if len(self.pairs) > 1 else []
             events += [(self._repair, 1.0)] if "repair" in has else []
             events += [(self._damage, 1.0)] if "damage" in has else []
             events += [(self._repair_damage, 4.0)] if self.to_repair else []
             events += [(self._purge, 1.0), (self._hour, 1.0)] if "purge" in has else []
             events += [(self._day, 0.7)] if "compaction" in has else []
-            events += [(self._searcher.query, 1.0)] if "queries" in has else []
+            events += [(self.searcher.query, 1.0)] if "queries" in has else []
         return events
 
     # --- the end ---
@@ -230,6 +230,7 @@ class History(Events):
             self._land()
         self._drain()
         self._check()
+        operators.cut_over(self)
         letters = [(pair, kept) for pair in self.begun for kept in operators.letters_of(self, pair)]
         if letters or self.to_repair:
             self._cure()

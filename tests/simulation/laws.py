@@ -3,8 +3,9 @@
     2 no regression   at every single write: a stored version never falls, nor a document's newest
     3 no gap          at every single write: a document with text that is live stays live until its delete
     4 no mix          at every put, and again in the end: each vector is its own contract's; at every query
-    5 no skip         at every commit: all below it is applied, stale, of another chunking, or a dead letter
-    6 no waste        at every request: nothing is embedded that its writer had found live, recompute aside
+    5 no skip         at every commit: all below it is applied and flushed, stale, of another chunking, or a dead
+                      letter, of which each group that needs one has written its own
+    6 no waste        at every call of the encoder: nothing is embedded that had been found live, recompute aside
     1 convergence     when the stream is drained: the live points are exactly ``embed(chunk(table))``
 
 And what DESIGN 5 says of writers: two writes of one id at one version agree in state, landed or refused. And what
@@ -13,6 +14,8 @@ one revision agree; a dead letter is the record byte for byte.
 
 What damaged an index by hand broke these laws itself: a damaged document is judged again once it was repaired.
 """
+
+from collections import Counter, defaultdict
 
 import numpy as np
 from simulation.deployment import CHUNKS, LETTERS, SOURCE, VENOM
@@ -42,8 +45,12 @@ class Laws:
         """(Document, header, version) → event."""
         self.newest = {}
         """(Document, header) → the newest event in the chunk topic."""
+        self._known = {}
+        """(Document, header) → its events."""
         self.letters = []
-        self._lettered = set()
+        self._lettered = Counter()
+        self._excused = defaultdict(set)
+        """(Place, offset) → groups that committed past it because of a letter."""
         self._in_order = {}
         self._seen = {}
         self._changes = -1
@@ -89,6 +96,8 @@ class Laws:
         if event.recompute:
             self.recomputed.add((event.doc_id, event.version, event.recompute))
         name = (event.doc_id, key.chunking, event.version)
+        if name not in self.revisions:
+            self._known.setdefault(name[:2], []).append(event)
         known = self.revisions.setdefault(name, event)
         if known.chunks != event.chunks or known.kind != event.kind:
             raise Violation(f"agreement: there are two revisions {event.version} of {event.doc_id}")
@@ -100,11 +109,10 @@ class Laws:
         letter = dead_letter.decode(record.key, record.value, record.headers)
         place = Partition(letter.topic, letter.partition)
         self.letters.append(record)
-        self._lettered.add((place, letter.offset))
-        if letter.topic == CHUNKS.name:
-            original = self.records[place][letter.offset]
-            if (letter.key, letter.value, letter.headers) != (original.key, original.value, original.headers):
-                raise Violation(f"poison: the letter of {place} @{letter.offset} is not its record byte for byte")
+        self._lettered[place, letter.offset] += 1
+        original = self._original(place, letter.offset)
+        if (letter.key, letter.value, letter.headers) != (original.key, original.value, original.headers):
+            raise Violation(f"poison: the letter of {place} @{letter.offset} is not its record byte for byte")
 
     def _commits_of(self, pair, group, topic, committed):
         for place, at in committed.items():
@@ -114,21 +122,35 @@ class Laws:
             if at.offset > start:
                 self._highest[group, place] = at.offset
                 check = self._no_row_skipped if topic == SOURCE.topic else self._no_event_skipped
-                check(pair, place, start, at.offset)
+                check(pair, group, place, start, at.offset)
 
-    def _no_row_skipped(self, pair, place, start, end):
+    def _original(self, place, offset):
+        """The record that a letter tells of; a source's are never taken away."""
+        if place.topic == CHUNKS.name:
+            return self.records[place][offset]
+        return self._world.broker.log(place).read(offset, 1)[0][0]
+
+    def _is_excused(self, group, place, offset, lettered):
+        """Whether there are as many letters of the record as groups that committed past it without its effect."""
+        excused = self._excused[place, offset]
+        excused.add(group)
+        return len(excused) <= self._lettered[place, offset] + lettered[place, offset]
+
+    def _no_row_skipped(self, pair, group, place, start, end):
         published, lettered = self._behind_open_transactions()
         for record in self._world.broker.log(place).read(start, _ALL)[0]:
-            if record.offset >= end or (place, record.offset) in self._lettered | lettered:
+            if record.offset >= end:
                 continue
             name = (f"{SOURCE.name}/{record.key.decode()}", pair.header)
             newest = max(published.get(name, -1), self.newest[name].version if name in self.newest else -1)
-            if record.value == GARBAGE or newest < record.offset + 1:
+            if (record.value == GARBAGE or newest < record.offset + 1) and not self._is_excused(
+                group, place, record.offset, lettered
+            ):
                 raise Violation(f"no skip: {pair}'s chunkers committed past {place} @{record.offset}")
 
     def _behind_open_transactions(self):
         """Newest versions and letters that are committed and not seen yet: an older transaction is open."""
-        published, lettered = {}, set()
+        published, lettered = {}, Counter()
         for place in self._world.places:
             log = self._world.broker.log(place)
             for entry in log._entries if log.stable_end < log.end else ():
@@ -137,7 +159,7 @@ class Laws:
                 record = entry.record
                 if place.topic == LETTERS.topic:
                     letter = dead_letter.decode(record.key, record.value, record.headers)
-                    lettered.add((Partition(letter.topic, letter.partition), letter.offset))
+                    lettered[Partition(letter.topic, letter.partition), letter.offset] += 1
                 else:
                     key = chunk_codec.decode_key(record.key)
                     version = chunk_codec.decode_headers(record.headers).version
@@ -145,13 +167,13 @@ class Laws:
                     published[name] = max(version, published.get(name, -1))
         return published, lettered
 
-    def _no_event_skipped(self, pair, place, start, end):
+    def _no_event_skipped(self, pair, group, place, start, end):
         table = self._world.tables[pair]
-        lettered = self._lettered | self._behind_open_transactions()[1]
+        lettered = self._behind_open_transactions()[1]
         # What compaction took away before it was read is superseded by a later record of its key.
         for record in self._world.broker.log(place).read(start, _ALL)[0]:
             offset = record.offset
-            if offset >= end or (place, offset) in lettered or record.value is None:
+            if offset >= end or record.value is None:
                 continue
             event = chunk_codec.decode(record.value)
             if chunk_codec.decode_key(record.key).chunking != pair.header or (pair, event.doc_id) in self.damaged:
@@ -159,10 +181,12 @@ class Laws:
             stored = [table.payload(point) | {"id": point} for point in table.of_document(event.doc_id)]
             newest = max((payload["version"] for payload in stored), default=-1)
             live = {payload["id"] for payload in stored if payload["state"] == State.LIVE}
-            if newest < event.version or (newest == event.version and live != {chunk.id for chunk in event.chunks}):
+            partial = newest == event.version and live != {chunk.id for chunk in event.chunks}
+            unsafe = newest < event.version or partial or (event.doc_id, event.version) in table.watch.unflushed
+            if unsafe and not self._is_excused(group, place, offset, lettered):
                 raise Violation(
                     f"no skip: {pair}'s embedders committed past {place} @{offset}, {event.doc_id} at version "
-                    f"{event.version}, which is not applied"
+                    f"{event.version}, which is not applied and flushed"
                 )
 
     # --- the index ---
@@ -172,13 +196,19 @@ class Laws:
         table.watch = _Watch(self, pair, table)
         return table
 
-    def check_no_waste(self, table, found_live, put):
-        document = put.payload["doc_id"]
-        pair = table.watch.pair
-        if put.id in found_live.get(document, ()) and (
-            (document, put.version, pair.collection) not in self.recomputed
-        ):
-            raise Violation(f"no waste: a live chunk of {document} was embedded again at version {put.version}")
+    def watched_encoder(self, pair, encoder, index):
+        """The encoder of one process; every text that it is given is looked at."""
+        return _WatchedEncoder(self, pair, encoder, index)
+
+    def is_wanted(self, pair, text, found_live):
+        """Whether some chunk with this text was not live when its document was read, or is to be made anew."""
+        return any(
+            text == embedded_text(None, chunk.text)
+            and (chunk.id not in live or (document, event.version, pair.collection) in self.recomputed)
+            for document, live in found_live.items()
+            for event in self._known.get((document, pair.header), ())
+            for chunk in event.chunks
+        )
 
     def revision(self, document, header, version):
         return self.revisions.get((document, header, version))
@@ -235,12 +265,14 @@ class _Watch:
         self._newest = {}
         self._live = {}
         self._states = {}
+        self.unflushed = set()
+        """(Document, version) of what a loss of power now would take."""
 
     def apply(self, write):
         document = self._document(write)
         if document is None:
             return
-        before = self._versions(document)
+        before, stood = self._versions(document), self._stored(document)
         self._check_agreement(document, write)
         if isinstance(write, Put):
             text = embedded_text(None, write.payload["text"])
@@ -248,6 +280,8 @@ class _Watch:
                 raise Violation(f"no mix: {self.pair} was given a vector of another contract for {document}")
         self._apply(write)
         after = self._versions(document)
+        if self._stored(document) != stood:
+            self.unflushed.add((document, write.version))
         for point, version in before.items():
             if after.get(point, -1) < version:
                 raise Violation(f"no regression: a point of {document} fell from version {version}")
@@ -295,8 +329,28 @@ class _Watch:
         payload = self.table.payload(point)
         return None if payload is None else DocId(payload["doc_id"])
 
+    def _stored(self, document):
+        return {point: dict(self.table.payload(point)) for point in self.table.of_document(document)}
+
     def _versions(self, document):
         return {point: self.table.payload(point)["version"] for point in self.table.of_document(document)}
+
+
+class _WatchedEncoder:
+    """Stands between an embedder and its encoder."""
+
+    def __init__(self, laws, pair, inner, index):
+        self._laws, self._pair, self._inner, self._index = laws, pair, inner, index
+        self.contract = inner.contract
+
+    def count_tokens(self, kind, texts):
+        return self._inner.count_tokens(kind, texts)
+
+    def encode(self, kind, texts):
+        for text in texts:
+            if not self._laws.is_wanted(self._pair, text, self._index.found_live):
+                raise Violation(f"no waste: {text!r} was embedded again, though it is live wherever it belongs")
+        return self._inner.encode(kind, texts)
 
 
 def _alike(left, right):

@@ -21,7 +21,6 @@ from adapters.memory.bus import MemoryBus, MemoryProducer
 from adapters.memory.consumer import MemoryConsumer
 from adapters.memory.index import MemoryIndex
 from stream.errors import Outage
-from stream.points import Put
 
 
 class Fate(Enum):
@@ -142,9 +141,6 @@ class UnreliableIndex:
 
     def write(self, writes):
         whole = singles(admit(writes, self._table.vector))
-        for write in whole:
-            if isinstance(write, Put):
-                self._process.laws.check_no_waste(self._table, self.found_live, write)
         with self._process.writing():
             for number, write in enumerate(whole):
                 fate = self._process.reach(f"index.{type(write).__name__.lower()}")
@@ -158,6 +154,7 @@ class UnreliableIndex:
 
     def flush(self):
         self._process.step("index.flush")
+        self._table.watch.unflushed.clear()
 
     def discard(self, marks):
         for mark in marks:

@@ -109,6 +109,8 @@ def cut_over(world):
     wanted = [pair for pair in world.admissions if pair.collection != live and caught_up(world, pair)]
     if live is not None and wanted:
         world.catalog.switch_alias(INDEX, live, world.rng.choice(wanted).collection)
+        # Whoever searches has the old encoder at hand.
+        world.searcher.query()
 
 
 class Searcher:

@@ -95,8 +95,10 @@ class Process:
         """While a request to the index is under way."""
         task = self.world.scheduler.current
         task.writing = True
-        yield
-        task.writing = False
+        try:
+            yield
+        finally:
+            task.writing = False
 
 
 class ChunkerProcess(Process):
@@ -150,8 +152,9 @@ class EmbedderProcess(Process):
         admission = self._opened(bus)
         threads = world.scheduler.threads(self)
         self.workload = Workload(threads)
+        index = UnreliableIndex(world.tables[pair], self)
         shared = {
-            "index": UnreliableIndex(world.tables[pair], self),
+            "index": index,
             "producer": bus.producer(),
             "letterbox": LETTERS,
             "metrics": world.metrics,
@@ -160,7 +163,7 @@ class EmbedderProcess(Process):
         pipeline = Pipeline(
             PipelineParts(
                 collection=pair.collection,
-                encoder=ShrinkingEncoder(world.encoders[pair], lambda: None),
+                encoder=ShrinkingEncoder(self.laws.watched_encoder(pair, world.encoders[pair], index), lambda: None),
                 fit_title=pair.cutter.embedded_title,
                 store_text=True,
                 batch_tokens=world.batch_tokens,

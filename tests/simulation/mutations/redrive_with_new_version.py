@@ -1,5 +1,5 @@
-"""A dead letter is published again at a version of today, made as a chunker makes one, of an offset: an old revision
-becomes the newest one of its document.
+"""A dead letter is published again at a version of today, above all that its document has: an old revision becomes
+the newest one.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ _ready = Redrive._ready
 
 
 def ready(redrive, kept, event, chunking, attempt):
-    return _ready(redrive, kept, replace(event, version=Version(kept.letter.offset + 1)), chunking, attempt)
+    return _ready(redrive, kept, replace(event, version=Version(event.version + 100)), chunking, attempt)
 
 
 PATCHES = [(Redrive, "_ready", ready)]
