@@ -33,10 +33,17 @@ class QdrantProcess:
         """Nothing is ordered any more."""
         httpx.post(f"{self.url}/double/clear", trust_env=False).raise_for_status()
 
-    def seen(self) -> list[str]:
-        """The requests so far, as ``METHOD /path``."""
-        answer = httpx.get(f"{self.url}/double/seen", trust_env=False, timeout=30).raise_for_status()
-        return list(answer.json()["seen"])
+    def met(self) -> int:
+        """Requests that were done wrong since the last ``clear``."""
+        return int(self._asked()["met"])
+
+    def left(self) -> int:
+        """Requests that are still to be done wrong."""
+        return int(self._asked()["left"])
+
+    def _asked(self) -> dict[str, Any]:
+        answer = httpx.get(f"{self.url}/double/faults", trust_env=False, timeout=30).raise_for_status()
+        return dict(answer.json())
 
     def close(self) -> None:
         if self._process.returncode is not None:

@@ -1,13 +1,14 @@
 """The faults, as values: what each breaks, how it is healed, and which deployment has to come through it.
 
-``inject`` breaks something under load and holds it as long as the fault lasts; ``heal`` brings back what a supervisor
-or an operator would, and nothing else: what then is still wrong, the roles have to mend by themselves. When and how
-long is the dice's, and the dice is the seed's.
+``inject`` breaks something under load, holds it as long as the fault lasts, and waits for a sign that somebody met
+it; ``heal`` brings back what a supervisor or an operator would, and nothing else: what then is still wrong, the roles
+have to mend by themselves. When and how long is the dice's, and the dice is the seed's.
 """
 
 import errno
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from chaos.world import INDEX_TIMEOUT_S, SESSION_S, World
 
 WRITES = "points/batch"
 ANY = "points"
+_ALL = 10**6
+_LAST_BYTES = 64 << 20
+_ROLES = ("chunker", "embedder")
+_ONE = {"chunker": "a chunker", "embedder": "an embedder"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def kill_member(role):
         world.hold(dice.uniform(0, 2))
         return name
 
-    return Fault(f"SIGKILL of a {role}", inject, lambda world, name: world.shared.members.succeed(name))
+    return Fault(f"SIGKILL of {_ONE[role]}", inject, lambda world, name: world.shared.members.succeed(name))
 
 
 def kill_server(name, title):
@@ -64,12 +69,14 @@ def zombie(role):
 
     def inject(world, dice):
         process = world.shared.members.running[f"{role} {dice.choice('ab')}"]
+        members = world.group_size(role)
         process.send(signal.SIGSTOP)
         # In a campaign sometimes longer than a transaction may take, too.
         world.hold(SESSION_S + dice.uniform(1, 9 if world.long else 2))
+        world.bites(lambda: world.group_size(role) < members, f"the group of the {role}s went on without one")
         return process
 
-    return Fault(f"SIGSTOP of a {role}, then SIGCONT", inject, lambda _, process: process.send(signal.SIGCONT))
+    return Fault(f"SIGSTOP of {_ONE[role]}, then SIGCONT", inject, lambda _, process: process.send(signal.SIGCONT))
 
 
 # --- members ---
@@ -84,14 +91,16 @@ def _roll(world, dice):
 def _storm(world, dice):
     """Every two seconds one joins and one leaves, by its own will or not; at the end those who joined are gone."""
     members, joined = world.shared.members, []
+    before = sum(map(world.group_size, _ROLES))
     for number in range(30 if world.long else 3):
-        role = dice.choice(("chunker", "embedder"))
+        role = dice.choice(_ROLES)
         name = f"{role} storm {number}"
         members.add(name, role, f"storm{number}" if role == "chunker" else "")
         joined.append(name)
         world.hold(2)
         if len(joined) > 2:
             _go(members, joined.pop(dice.randrange(len(joined))), dice)
+    world.bites(lambda: sum(map(world.group_size, _ROLES)) > before, "anybody joined")
     for name in joined:
         _go(members, name, dice)
 
@@ -107,23 +116,29 @@ def _go(members, name, dice):
 
 
 def _slow_network(world, dice):
+    met = world.servers.proxy.met
     world.servers.proxy.delay(dice.uniform(0.05, 0.4))
     world.hold(dice.uniform(3, 12) if world.long else 3)
+    world.bites(lambda: world.servers.proxy.met > met, "anything was late")
 
 
 def _resets(world, dice):
     """Connections are reset again and again, and for a while nobody gets a new one."""
+    met = world.servers.proxy.met
     for _ in range(12 if world.long else 5):
         world.servers.proxy.cut()
         world.hold(dice.uniform(0.05, 0.8))
     world.servers.proxy.refuse()
     world.hold(dice.uniform(1, 10) if world.long else 1.5)
+    world.bites(lambda: world.servers.proxy.met > met, "any connection was cut")
 
 
 def _black_hole(world, dice):
     """Shorter than a session or longer; what was under way arrives late, or its connection is gone."""
+    met = world.servers.proxy.met
     world.servers.proxy.swallow()
     world.hold(dice.uniform(1, 2 * SESSION_S) if world.long else dice.uniform(1, 4))
+    world.bites(lambda: world.servers.proxy.met > met, "anything was swallowed")
     return dice.random() < 0.5
 
 
@@ -131,13 +146,16 @@ def _black_hole(world, dice):
 
 
 def index_answers(title, *orders):
-    """Faults of the index server, each to so many requests, or to all while it lasts (0)."""
+    """Faults of the index server, each to at most so many requests, or to all while it lasts (0)."""
 
     def inject(world, dice):
         for kind, where, most, more in orders:
-            times = dice.randint(1, most) if most else 10**6
+            times = dice.randint(1, most) if most else _ALL
             world.qdrant.order(kind, where, times=times, **more)
         world.hold(dice.uniform(2, 8) if world.long else 2)
+        world.bites(lambda: world.qdrant.met() > 0, "the index did anything wrong")
+        # What is for some requests alone is over when they have come.
+        world.bites(lambda: not 0 < world.qdrant.left() < _ALL // 2, "the index did all of it", 60)
 
     return Fault(f"index: {title}", inject, lambda world, _: world.qdrant.clear())
 
@@ -149,20 +167,21 @@ def _running_edge(world):
     """The process with the embedded index, at work."""
     members = world.edge.members.complete()
     before = members.works()
-    world.until(lambda: members.works() > before, 30)
+    world.bites(lambda: members.works() > before, "the embedded index is written to")
     return members.running["all"]
 
 
 def _fill_the_disk(world, dice):
-    """Until the process notices, or for some seconds where what it had reserved lasts as long."""
+    """Until the process notices; where only its files are limited, for some seconds, which some survive."""
     process = _running_edge(world)
     if world.mounted:
         fill(world.files / "ballast", keep=dice.randrange(64 << 10), hold=world.hold)
+        world.bites(lambda: not process.alive, "the full disk was noticed")
     else:
         _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
         # Files of the index are larger than this, its log is not.
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (256 << 10, hard))
-    world.until(lambda: not process.alive, dice.uniform(4, 15) if world.long else 6)
+        world.until(lambda: not process.alive, dice.uniform(4, 15) if world.long else 6)
     return process
 
 
@@ -183,12 +202,14 @@ def _make_room(world, process):
 
 
 def fill(path, keep, hold):
-    """Writes until there is no room, as fast as a disk may fill up, then gives ``keep`` bytes back."""
+    """Writes until there is no room, as fast as a disk may fill up, then gives ``keep`` bytes back. The last of it
+    goes at 30 MB a second, which leaves a process time between its look at the room and its write.
+    """
     with path.open("wb", buffering=0) as ballast:
         for piece, pause_s in ((1 << 20, 0.005), (4096, 0)):
             try:
                 while ballast.write(bytes(piece)) == piece:
-                    hold(pause_s)
+                    hold(pause_s if shutil.disk_usage(path).free > _LAST_BYTES else max(pause_s, piece / 30e6))
             except OSError as error:
                 if error.errno != errno.ENOSPC:
                     raise

@@ -36,7 +36,9 @@ def struck(world, fault, protocol, seed, number, deadline_s=DEADLINE_S):
         wound = fault.inject(world, dice)
         fault.heal(world, wound)
     except BaseException:
+        # The next fault is not to answer for this one.
         world.calm()
+        deployed.members.stopped_unasked.clear()
         raise
     finally:
         world.writer.pause()
@@ -44,6 +46,8 @@ def struck(world, fault, protocol, seed, number, deadline_s=DEADLINE_S):
     deployed.members.complete()
     difference = world.settled(deployed, deadline_s)
     recovery_s = world.equal_at - healed
+    # Whoever ended meanwhile is noted.
+    deployed.members.complete()
     if fault.on == "edge":
         deployed.members.all_leave()
     stopped = tuple(deployed.members.stopped_unasked)

@@ -1,13 +1,15 @@
 """The table that the index has to equal, and a writer that keeps changing its rows.
 
 What is written comes from a seed: inserts, updates of texts and of payload columns alone, texts that leave and come
-back, rows without text, deletes, deletes with an insert in the same transaction, changed primary keys. When the
-database goes away the writer connects again; whether its last transaction counted is asked of nobody, since the table
-alone says what is true.
+back, rows without text, deletes, deletes with an insert in the same transaction, changed primary keys. Some rows are
+*rare*: written once, left alone for half a minute, deleted once, and gone for a minute, so that what a fault does to
+one of them is not written over before it is looked at. When the database goes away the writer connects again; whether
+its last transaction counted is asked of nobody, since the table alone says what is true.
 """
 
 import random
 import threading
+from collections import deque
 
 import psycopg
 from cdc_events import sentences
@@ -18,6 +20,10 @@ from stream.change import Upsert
 DOCUMENTS = 36
 MOVING = 6
 """So many of them change their primary key now and then."""
+RARE = range(1_000, 1_300)
+"""Ids that take turns; ``_STANDING`` of them stand at a time."""
+_STANDING = 100
+_RARELY = 0.15
 SOURCE = "docs"
 _PAYLOAD = ("section", "pages")
 
@@ -73,6 +79,7 @@ class Writer:
         self._table, self._dice = table, random.Random(seed)
         self._going, self._closing = threading.Event(), threading.Event()
         self._idle = threading.Event()
+        self._gone, self._standing = deque(RARE), deque()
         self.transactions = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -113,6 +120,27 @@ class Writer:
             database.close()
 
     def _change(self, database):
+        if self._dice.random() < _RARELY:
+            self._change_rare(database)
+        else:
+            self._change_any(database)
+
+    def _change_rare(self, database):
+        if len(self._standing) < _STANDING:
+            row = self._gone.popleft()
+            self._standing.append(row)
+            body = sentences(1 + row % 4, f"rare document {row}")
+            # It stands there already where a transaction failed that had deleted it.
+            database.execute(
+                f"INSERT INTO {self._table.name} VALUES (%s, %s, %s, 'rare', 1) ON CONFLICT DO NOTHING",
+                (row, f"Rare {row}", body),
+            )
+        else:
+            row = self._standing.popleft()
+            self._gone.append(row)
+            database.execute(f"DELETE FROM {self._table.name} WHERE id = %s", (row,))
+
+    def _change_any(self, database):
         dice, name = self._dice, self._table.name
         row, chance = dice.randrange(DOCUMENTS), dice.random()
         if chance < 0.10:

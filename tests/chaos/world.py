@@ -21,6 +21,8 @@ from chaos.comparison import Difference, Wire, compared, points_of
 from chaos.members import Members
 from chaos.servers import Servers
 from chaos.table import SOURCE, Table, Writer
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 from deployed_stream import Stream
 from qdrant_process import QdrantProcess
 
@@ -39,6 +41,7 @@ INDEX_TIMEOUT_S = 2
 """After which the roles give an answer of the index up."""
 EDGE_BYTES = 192 << 20
 _LOOK_S = 0.1
+_QUESTIONS = 5
 
 
 class Deployed:
@@ -123,6 +126,7 @@ class World:
 
     def calm(self):
         """Takes back what a fault that failed on the way may have left broken."""
+        self.found = Difference()
         self.servers.proxy.heal()
         self.qdrant.clear()
         for name in ("kafka", "postgres", "connect"):
@@ -131,6 +135,23 @@ class World:
             for process in deployed.members.running.values():
                 if process.alive:
                     process.send(signal.SIGCONT)
+
+    def bites(self, sign, what, seconds=30):
+        """A fault that nobody met says nothing: waits for its sign."""
+        assert self.until(sign, seconds), f"after {seconds:g} s there was no sign that {what}"
+
+    def group_size(self, role):
+        """Members of the group of that role on the shared deployment, as the broker's coordinator knows them."""
+        deployment = self.shared.deployment
+        group = deployment.chunker_group if role == "chunker" else deployment.embedder_group
+        for _ in range(_QUESTIONS):
+            # A client that saw brokers come and go may never answer: each question has one of its own.
+            client = AdminClient({"bootstrap.servers": self.servers.kafka})
+            try:
+                return len(client.describe_consumer_groups([group], request_timeout=5)[group].result(6).members)
+            except (KafkaException, TimeoutError):
+                continue
+        raise AssertionError(f"nobody could say who is in the group of the {role}s")
 
     def report(self, difference):
         """What a fault found by itself."""

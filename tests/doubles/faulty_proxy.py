@@ -27,6 +27,8 @@ class FaultyProxy:
         self._dice = random.Random(seed)
         self._delay_s = 0.0
         self._refusing = False
+        self.met = 0
+        """Pieces that were held up, connections that were cut: what anybody noticed of the faults."""
         self._passing = threading.Event()
         self._passing.set()
         self._closing = threading.Event()
@@ -49,6 +51,7 @@ class FaultyProxy:
 
     def cut(self) -> None:
         with self._lock:
+            self.met += len(self._open)
             for connection in self._open:
                 _reset(connection)
 
@@ -108,6 +111,8 @@ class FaultyProxy:
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         try:
             while piece := source.recv(_PIECE):
+                if self._delay_s or not self._passing.is_set():
+                    self.met += 1
                 if self._delay_s:
                     self._closing.wait(self._dice.random() * self._delay_s)
                 self._passing.wait()

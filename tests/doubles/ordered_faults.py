@@ -37,6 +37,8 @@ class Faults:
     """What was ordered, and what was asked for so far."""
 
     seen: list[str] = field(default_factory=list)
+    met: int = 0
+    """Requests that were done wrong since the last ``clear``."""
     _ordered: list[Fault] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,6 +50,13 @@ class Faults:
     def clear(self) -> None:
         with self._lock:
             self._ordered.clear()
+            self.met = 0
+
+    @property
+    def left(self) -> int:
+        """How many requests are still to be done wrong."""
+        with self._lock:
+            return sum(fault.times for fault in self._ordered)
 
     def due(self, request: str) -> Fault | None:
         """The fault for this request, if there is one; it was counted then."""
@@ -56,6 +65,7 @@ class Faults:
             for fault in self._ordered:
                 if fault.times > 0 and re.search(fault.where, request):
                     fault.times -= 1
+                    self.met += 1
                     return fault
         return None
 

@@ -4,8 +4,8 @@
 
 It speaks the part of the interface that the adapter uses, over real sockets, answers from ``qdrant_state`` and does
 wrong what was ordered (``ordered_faults``). As a process it prints its address, takes orders at ``POST
-/double/faults`` (the fields of a fault as JSON) and takes them back at ``POST /double/clear``, tells at ``GET
-/double/seen`` what it was asked for, and ends with its standard input.
+/double/faults`` (the fields of a fault as JSON), takes them back at ``POST /double/clear``, answers both, and ``GET
+/double/faults``, with how often it did wrong and how often it still has to, and ends with its standard input.
 """
 
 import argparse
@@ -177,11 +177,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _ordered(self, path: str, body: bytes) -> None:
         faults = self.server.double.faults
-        if path == "/double/faults":
+        if path == "/double/faults" and body:
             faults.order(**json.loads(body))
         if path == "/double/clear":
             faults.clear()
-        self._send(200, {"seen": list(faults.seen)})
+        self._send(200, {"met": faults.met, "left": faults.left})
 
     def _cut(self) -> None:
         self.close_connection = True
