@@ -1,7 +1,7 @@
 # Two commands on a machine that has Python 3.11 or later and make: `make demo` and `make test`.
 # Everything else is installed into .venv, at the versions of constraints.txt.
 
-.PHONY: setup test check simulate replay chaos demo adapter-table constraints clean
+.PHONY: setup test check simulate replay chaos soak demo adapter-table constraints clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -11,8 +11,9 @@ EXTRAS := local,faust,test,check
 
 # Extra arguments: make test PYTEST_ARGS="tests/unit -x", make demo DEMO_ARGS="--quick".
 PYTEST_ARGS ?=
-# Tests wait for servers more than they compute. Each worker has servers of its own, so at most four; 0: no workers.
-TEST_WORKERS ?= logical
+# Tests wait for servers about as much as they compute, so there is one worker more than there are cores. Each has
+# servers of its own, so at most four; 0: no workers.
+TEST_WORKERS ?= $(shell python3 -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))' 2>/dev/null || echo 3)
 DEMO_ARGS ?=
 # Histories of the simulation, and the one that is told by make replay.
 SEEDS ?= 20000
@@ -21,6 +22,7 @@ BUG ?=
 # The campaign of real kills; CHAOS_ARGS="--seed N" lets it fall as before.
 MINUTES ?= 20
 CHAOS_ARGS ?=
+SOAK_ARGS ?=
 
 # Downloads are large: a slow line is not an error.
 export UV_HTTP_TIMEOUT ?= 300
@@ -31,6 +33,7 @@ help:
 	@echo "make simulate  random histories under faults, and ten deliberate bugs   (SEEDS=20000)"
 	@echo "make replay  one history, step by step                           (SEED=... BUG=...)"
 	@echo "make chaos   real kills on real servers, again and again         (MINUTES=20)"
+	@echo "make soak    half an hour of arrivals above what the embedder can do   (SOAK_ARGS=\"--minutes 30\")"
 	@echo "make check   lint, format, types, layers"
 	@echo "make setup   .venv with pinned versions; the others do it when needed"
 	@echo "make clean   stops the local stack and removes its data and all caches"
@@ -52,7 +55,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 test: check
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --maxprocesses 4 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 check: setup
 	$(BIN)/ruff check .
@@ -69,6 +72,10 @@ replay: setup
 # Real servers, real kills, each fault at least twice; the table it prints is that of docs/reliability.md.
 chaos: setup
 	PYTHONPATH=tests $(BIN)/python -m chaos.campaign --minutes $(MINUTES) $(CHAOS_ARGS)
+
+# Memory, queues and lag under constant and bursty arrival.
+soak: setup
+	PYTHONPATH=tests $(BIN)/python -m soak.campaign $(SOAK_ARGS)
 
 demo: setup
 	$(BIN)/embedstream demo $(DEMO_ARGS)
