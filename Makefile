@@ -52,6 +52,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	@echo "fetching the jars of Kafka, Kafka Connect and Debezium"
 	@$(BIN)/python -m compose.native.jars || echo "the local stack will try again when it starts"
+	@echo "preparing quick starts of Kafka and Kafka Connect"
+	@$(BIN)/python -m compose.native.quick_start || true
 	@touch $@
 
 test: check

@@ -30,6 +30,8 @@ class Connect:
     ports: Ports
     broker: Kafka
     heap_mb: int = 512
+    record_into: Path | None = None
+    """Where an archive of its classes is to be written when it ends (see ``quick_start``)."""
 
     @property
     def child(self) -> Child:
@@ -62,7 +64,12 @@ class Connect:
         on_progress(f"starting Kafka Connect with Debezium on {LOOPBACK}:{port}")
         options = (*jvm_options(self.heap_mb, self.child.mark), "-Dorg.slf4j.simpleLogger.log.io.debezium=info")
         self.child.start(
-            class_path.command("org.apache.kafka.connect.cli.ConnectDistributed", str(settings), options=options),
+            class_path.command(
+                "org.apache.kafka.connect.cli.ConnectDistributed",
+                str(settings),
+                options=options,
+                record_into=self.record_into,
+            ),
             environment=class_path.environment(),
         )
         return True

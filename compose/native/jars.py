@@ -11,6 +11,7 @@ killed resolution left behind is recognised by the missing lock file or jar, and
 """
 
 import contextlib
+import hashlib
 import io
 import logging
 import os
@@ -18,6 +19,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import platformdirs
 
 from stream.errors import Fatal
 
@@ -47,10 +50,32 @@ class ClassPath:
     java: Path
     jars: tuple[Path, ...]
 
-    def command(self, main_class: str, *arguments: str, options: tuple[str, ...] = ()) -> tuple[str, ...]:
-        """The command line that runs ``main_class`` with JVM ``options``."""
+    def command(
+        self, main_class: str, *arguments: str, options: tuple[str, ...] = (), record_into: Path | None = None
+    ) -> tuple[str, ...]:
+        """The command line that runs ``main_class`` with JVM ``options``, by the archive of its classes where there
+        is one, or writing one when it ends.
+        """
         path = os.pathsep.join(map(str, self.jars))
-        return (str(self.java), *options, "-cp", path, main_class, *arguments)
+        return (str(self.java), *options, *self._archived(record_into), "-cp", path, main_class, *arguments)
+
+    @property
+    def archive(self) -> Path:
+        """Where the archive of these classes is, if there is one (see ``quick_start``)."""
+        home = self.java.parent.parent
+        parts = [(home / "release").read_text(encoding="utf-8")]
+        for file in (home / "lib" / "modules", *self.jars):
+            found = file.stat()
+            parts.append(f"{file.name} {found.st_size} {int(found.st_mtime)}")
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        return platformdirs.user_cache_path("embedstream") / "java" / f"{digest}.aot"
+
+    def _archived(self, record_into: Path | None) -> tuple[str, ...]:
+        # A file that does not fit is passed over without a word.
+        quiet = ("-Xlog:aot=off", "-Xlog:cds=off")
+        if record_into is not None:
+            return (f"-XX:AOTCacheOutput={record_into}", *quiet)
+        return (f"-XX:AOTCache={self.archive}", *quiet) if self.archive.exists() else ()
 
     def environment(self) -> dict[str, str]:
         """Our own environment with the bundled Java in it."""

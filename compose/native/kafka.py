@@ -38,6 +38,8 @@ class Kafka:
     ports: Ports
     heap_mb: int = 512
     access: Access = PLAIN_ONLY
+    record_into: Path | None = None
+    """Where an archive of its classes is to be written when it ends (see ``quick_start``)."""
 
     @property
     def child(self) -> Child:
@@ -82,7 +84,8 @@ class Kafka:
             "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
         )
         self.child.start(
-            class_path.command("kafka.Kafka", str(settings), options=options), environment=class_path.environment()
+            class_path.command("kafka.Kafka", str(settings), options=options, record_into=self.record_into),
+            environment=class_path.environment(),
         )
         return True
 
