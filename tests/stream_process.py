@@ -123,7 +123,13 @@ class Process(Metered):
         self._process = subprocess.Popen(
             [sys.executable, "-m", "compose.cli", *arguments],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(environment or {})},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONFAULTHANDLER": "1",
+                **(environment or {}),
+            },
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=subprocess.STDOUT,
@@ -175,7 +181,14 @@ class Process(Metered):
 
     def ended(self, deadline_s: float = PATIENCE_S) -> int:
         """Its exit status, once it ended by itself."""
-        wait_for(lambda: not self.alive, f"{self.log.name} to end", deadline_s)
+        give_up = time.monotonic() + deadline_s
+        while self.alive:
+            if time.monotonic() > give_up:
+                # It says where each of its threads stands.
+                self._process.send_signal(signal.SIGABRT)
+                self._process.wait(PATIENCE_S)
+                pytest.fail(f"waited {deadline_s:g} s in vain for {self.log.name} to end: {self.said()[-6000:]}")
+            time.sleep(0.05)
         self._output.close()
         return int(self._process.returncode)
 

@@ -25,6 +25,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Producer as Client
 
 from adapters.kafka.consumer import KafkaConsumer
+from adapters.kafka.disposal import dispose
 from adapters.kafka.failures import FENCED, NOT_BEGUN, RIGHTS, error_of, failure
 from adapters.kafka.producer import Deliveries
 from adapters.kafka.properties import Given, transactional_properties
@@ -175,6 +176,7 @@ class KafkaTransactionalProducer:
     def _discard(self, client: Client) -> None:
         client.purge()
         self._client = None
+        dispose(client)
 
     def _watched(self, request: Callable[[], None]) -> None:
         """The request's own outcome, or that it never came (librdkafka issue 5456: no time limit holds while the

@@ -73,10 +73,10 @@ class Table:
 
 
 class Writer:
-    """Writes between ``go`` and ``pause``; ``close`` ends its thread."""
+    """Writes between ``go`` and ``pause``; ``close`` ends its thread. ``rest_s``: its rest between transactions."""
 
-    def __init__(self, table, seed):
-        self._table, self._dice = table, random.Random(seed)
+    def __init__(self, table, seed, rest_s):
+        self._table, self._dice, self._rest_s = table, random.Random(seed), rest_s
         self._going, self._closing = threading.Event(), threading.Event()
         self._idle = threading.Event()
         self._gone, self._standing = deque(RARE), deque()
@@ -112,7 +112,7 @@ class Writer:
                     for _ in range(self._dice.choice((1, 1, 1, 2, 4))):
                         self._change(database)
                 self.transactions += 1
-                self._closing.wait(self._dice.uniform(0.01, 0.05))
+                self._closing.wait(self._dice.uniform(0.3, 1.7) * self._rest_s)
             except psycopg.OperationalError:
                 database = None
                 self._closing.wait(0.1)
