@@ -11,10 +11,8 @@ from typing import Annotated
 
 import orjson
 import typer
-from rich.console import Console
 
 from adapters.confidential import Confidential
-from compose.commands import audit as audits
 from compose.commands import contract as contracts
 from compose.commands import doctor as doctors
 from compose.commands import inspect as inspecting
@@ -25,6 +23,7 @@ from compose.deployment import Deployment
 from compose.logs import log_to_stderr
 from compose.native.stack import DEFAULT_FOLDER, Stack
 from compose.operating import add_operating
+from compose.printing import err, out, print_json
 from compose.run import ROLES, Announced, Role, run, stopping_on_signals
 from compose.settings import load
 from compose.version import VERSION
@@ -71,7 +70,7 @@ def demo(
     """Show the whole thing on this machine, on a real corpus."""
     from compose.demo import run_demo  # noqa: PLC0415 - needs the packages of the extra [local]
 
-    raise typer.Exit(run_demo(folder, quick=quick, serve=serve, report=report, console=_out()))
+    raise typer.Exit(run_demo(folder, quick=quick, serve=serve, report=report, console=out()))
 
 
 @app.command()
@@ -86,11 +85,11 @@ def up(
     unknown = sorted(wanted - {"kafka", "cdc"})
     if unknown:
         raise Misuse(f"`up` starts kafka or cdc, not {unknown[0]!r}.")
-    console = _err() if as_json else _out()
+    console = err() if as_json else out()
     stack = Stack(folder, lambda line: console.print(line, markup=False, highlight=False))
     addresses = stack.up(kafka=True, cdc="cdc" in wanted).as_json()
     if as_json:
-        _print_json(addresses)
+        print_json(addresses)
         return
     for name, address in addresses.items():
         console.print(f"{name:<9} {address}", markup=False, highlight=False, soft_wrap=True)
@@ -111,11 +110,11 @@ def status(*, config: Config = None, folder: Folder = DEFAULT_FOLDER, as_json: A
     found = None if path is None else statuses.status_of(_deployment(path))
     if as_json:
         running = {server.name: server.address if server.pid is not None else None for server in servers}
-        _print_json({**(found.to_json() if found else {}), "servers": running})
+        print_json({**(found.to_json() if found else {}), "servers": running})
         return
-    statuses.show_servers(servers, _out())
+    statuses.show_servers(servers, out())
     if found is not None:
-        statuses.show(found, _out())
+        statuses.show(found, out())
     elif not servers:
         typer.echo("no local servers, and no configuration (--config) to ask about")
 
@@ -152,9 +151,9 @@ def search(
     """Show hits with their version and age."""
     answer = searching.ask(_deployment(config), text, limit)
     if as_json:
-        _print_json(answer)
+        print_json(answer)
     else:
-        searching.show(answer, _out())
+        searching.show(answer, out())
 
 
 @app.command()
@@ -181,9 +180,9 @@ def inspect(
     """Show a document's source revision, chunk event and points, side by side."""
     found = inspecting.inspect(_deployment(config), DocId(doc_id))
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
     else:
-        inspecting.show(found, _out())
+        inspecting.show(found, out())
 
 
 @app.command()
@@ -210,47 +209,12 @@ def doctor(
     for finding in doctors.findings_of(deployment, probes=probes, roles=roles):
         found.append(finding.blotted(_KEPT[-1].blotted))
         if not as_json:
-            doctors.show(found[-1], _out())
+            doctors.show(found[-1], out())
     if as_json:
-        _print_json(doctors.to_json(found))
+        print_json(doctors.to_json(found))
     else:
         typer.echo(doctors.summary(found))
     raise typer.Exit(1 if any(finding.severity == "fatal" for finding in found) else 0)
-
-
-@app.command()
-def audit(  # noqa: PLR0913 - one argument for each option
-    *,
-    config: Config = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Publish what differs again, wait, look again.")] = False,
-    all_vectors: Annotated[bool, typer.Option("--all-vectors", help="Make every vector again.")] = False,
-    sample: Annotated[
-        int, typer.Option("--sample", min=0, help="Vectors that are made again; 0: none, and no model is loaded.")
-    ] = audits.SAMPLE,
-    after_snapshot: Annotated[
-        bool, typer.Option("--after-snapshot", help="A whole snapshot is complete: look for rows that it lacks.")
-    ] = False,
-    since: Annotated[
-        str | None, typer.Option("--since", help="When that snapshot began, or a little before.")
-    ] = None,
-    source: Annotated[
-        list[str] | None, typer.Option("--source", help="Of which source it is; of all that show one if left out.")
-    ] = None,
-    wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for embedders behind.")] = 60.0,
-    hold: Annotated[
-        int, typer.Option("--hold", min=1, help="Documents and chunks held in memory at once.")
-    ] = audits.HOLD,
-    as_json: AsJson = False,
-) -> None:
-    """Compare the index with the chunk topic; exit 1 if they differ."""
-    sources = None if source is None else frozenset(source)
-    asked = audits.Asked(repair, all_vectors, sample, after_snapshot, since, wait_s, hold, sources)
-    report = audits.audited(_deployment(config), asked)
-    if as_json:
-        _print_json(report.to_json())
-    else:
-        audits.show(report, _out())
-    raise typer.Exit(0 if report.equal else 1)
 
 
 @contract_app.command("show")
@@ -258,9 +222,9 @@ def contract_show(*, config: Config = None, as_json: AsJson = False) -> None:
     """Show this configuration's contract."""
     deployment = _deployment(config)
     if as_json:
-        _print_json(contracts.described(deployment))
+        print_json(contracts.described(deployment))
     else:
-        contracts.show(deployment, _out())
+        contracts.show(deployment, out())
 
 
 @contract_app.command("diff")
@@ -281,9 +245,9 @@ def contract_diff(
         found = differences(deployment.contract, _deployment(against).contract)
         other = f"in {against}"
     if as_json:
-        _print_json([{"path": item.path, "here": item.ours, "there": item.theirs} for item in found])
+        print_json([{"path": item.path, "here": item.ours, "there": item.theirs} for item in found])
     else:
-        contracts.show_differences(found, other, _out())
+        contracts.show_differences(found, other, out())
     raise typer.Exit(1 if found else 0)
 
 
@@ -331,18 +295,6 @@ def _announce(running: Announced) -> None:
         typer.echo(f"search page  {running.query}")
     typer.echo(f"telemetry    {running.telemetry}")
     sys.stdout.flush()
-
-
-def _out() -> Console:
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-
-
-def _err() -> Console:
-    return Console(stderr=True, highlight=False)
-
-
-def _print_json(value: object) -> None:
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def _fail(sentence: str, status: int) -> None:

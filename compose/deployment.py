@@ -148,9 +148,11 @@ class Deployment:
         registry = self.settings.registry
         if not registry.properties:
             return NoRegistry(registry.on_framed)
-        from adapters.schema_registry.unframer import RegistryUnframer  # noqa: PLC0415 - it takes seconds to import
+        # Both take seconds to import.
+        from adapters.schema_registry.client import RegistrySchemas  # noqa: PLC0415
+        from adapters.schema_registry.unframer import RegistryUnframer  # noqa: PLC0415
 
-        return RegistryUnframer(registry.properties, registry.on_unknown_schema)
+        return RegistryUnframer(RegistrySchemas(registry.properties, registry.on_unknown_schema))
 
     def catalog(self, *, serve: bool) -> IndexCatalog:
         """The index: on its server; or in its folder, owned by this process or reached through its owner."""

@@ -4,25 +4,21 @@ The lag of both groups, for the metrics; the lineage of the sources, whose chang
 the next generation has caught up and takes the index's name; and whether the collection accepts a source more.
 """
 
-import logging
-import threading
-
 from adapters.metrics import Metrics
+from compose.background import Background
 from compose.deployment import Deployment
 from consumers.lag import Lag, lag_of
 from consumers.lineage_watch import current_lineages
 from consumers.opening import OpenCollection, admission_now
 from consumers.promotion import Promotion
-from stream.errors import EmbedstreamError, Outage
 from stream.intake import Admission
 from stream.lineage import check_unchanged
 from stream.ports import IndexCatalog, Topics
 
-_LOG = logging.getLogger("embedstream.observer")
 _EVERY_S = 2.0
 
 
-class Observer:
+class Observer(Background):
     """Runs from ``start`` to ``stop``. The poll thread calls :meth:`check` and :meth:`admitted`."""
 
     def __init__(
@@ -41,40 +37,11 @@ class Observer:
         self._lineage = collection.record.lineage
         self._promotion = Promotion(catalog, deployment.settings.index.name, collection.name)
         self._metrics = metrics
-        self._stopping = threading.Event()
-        self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="observer", daemon=True)
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends it."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def check(self) -> None:
-        """Raises what the thread found to be fatal."""
-        if self._failure is not None:
-            raise self._failure
+        super().__init__("observer", self._look, _EVERY_S)
 
     def admitted(self) -> Admission:
         """Which events the collection accepts, as last looked at."""
         return self._admission
-
-    def _run(self) -> None:
-        while not self._stopping.wait(_EVERY_S):
-            try:
-                self._look()
-            except Outage:
-                continue
-            except Exception as error:  # noqa: BLE001 - raised by the poll thread
-                if not isinstance(error, EmbedstreamError):
-                    _LOG.exception("the observer failed")
-                self._failure = error
-                return
 
     def _look(self) -> None:
         deployment = self._deployment

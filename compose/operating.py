@@ -1,7 +1,8 @@
-"""The commands by which an operator mends what the stream gave up, and erases what has to go.
+"""The commands by which an operator looks whether all is right, mends what the stream gave up, and erases what has to
+go.
 
 They are a part of the command line (``compose.cli``) that stands in a file of its own; what they do is in
-``compose.commands``. Exit status: 1 where a letter was refused, or a document could not be erased.
+``compose.commands``. Exit status: 1 where the index differs, a letter was refused, or a document could not be erased.
 """
 
 import sys
@@ -9,12 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
 
-from compose.commands import dead_letters, erase
+from compose.commands import audit, dead_letters, erase
 from compose.deployment import Deployment
+from compose.printing import out, print_json
 from stream.document_name import document_named
 from stream.errors import Misuse
 from stream.letter_selection import Selection
@@ -36,12 +36,52 @@ Places = Annotated[
 
 def add_operating(app: typer.Typer, opened: Opened) -> None:
     """Adds them to the command line."""
+    _add_audit(app, opened)
     letters = typer.Typer(help="Look at dead letters, and work with them once more.", no_args_is_help=True)
     app.add_typer(letters, name="dead-letters")
     _add_list(letters, opened)
     _add_show(letters, opened)
     _add_redrive(letters, opened)
     _add_erase(app, opened)
+
+
+def _add_audit(app: typer.Typer, opened: Opened) -> None:
+    @app.command("audit")
+    def audit_index(  # noqa: PLR0913 - one argument for each option
+        *,
+        config: Config = None,
+        repair: Annotated[
+            bool, typer.Option("--repair", help="Publish what differs again, wait, look again.")
+        ] = False,
+        all_vectors: Annotated[bool, typer.Option("--all-vectors", help="Make every vector again.")] = False,
+        sample: Annotated[
+            int, typer.Option("--sample", min=0, help="Vectors that are made again; 0: none, and no model is loaded.")
+        ] = audit.SAMPLE,
+        after_snapshot: Annotated[
+            bool, typer.Option("--after-snapshot", help="A whole snapshot is complete: look for rows that it lacks.")
+        ] = False,
+        since: Annotated[
+            str | None, typer.Option("--since", help="When that snapshot began, or a little before.")
+        ] = None,
+        source: Annotated[
+            list[str] | None,
+            typer.Option("--source", help="Of which source it is; of all that show one if left out."),
+        ] = None,
+        wait_s: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for embedders behind.")] = 60.0,
+        hold: Annotated[
+            int, typer.Option("--hold", min=1, help="Documents and chunks held in memory at once.")
+        ] = audit.HOLD,
+        as_json: AsJson = False,
+    ) -> None:
+        """Compare the index with the chunk topic; exit 1 if they differ."""
+        sources = None if source is None else frozenset(source)
+        asked = audit.Asked(repair, all_vectors, sample, after_snapshot, since, wait_s, hold, sources)
+        report = audit.audited(opened(config), asked)
+        if as_json:
+            print_json(report.to_json())
+        else:
+            audit.show(report, out())
+        raise typer.Exit(0 if report.equal else 1)
 
 
 def _add_list(letters: typer.Typer, opened: Opened) -> None:
@@ -60,9 +100,9 @@ def _add_list(letters: typer.Typer, opened: Opened) -> None:
         deployment = opened(config)
         found = dead_letters.listed(deployment, _selection(deployment, kind, stage, source, document, at))
         if as_json:
-            _print_json(dead_letters.list_json(found))
+            print_json(dead_letters.list_json(found))
         else:
-            dead_letters.show_list(found, _out())
+            dead_letters.show_list(found, out())
 
 
 def _add_show(letters: typer.Typer, opened: Opened) -> None:
@@ -80,9 +120,9 @@ def _add_show(letters: typer.Typer, opened: Opened) -> None:
             sys.stdout.buffer.write(kept.letter.value or b"")
             sys.stdout.buffer.flush()
         elif as_json:
-            _print_json(dead_letters.one_json(kept))
+            print_json(dead_letters.one_json(kept))
         else:
-            dead_letters.show_one(kept, _out())
+            dead_letters.show_one(kept, out())
 
 
 def _add_redrive(letters: typer.Typer, opened: Opened) -> None:
@@ -110,11 +150,11 @@ def _add_redrive(letters: typer.Typer, opened: Opened) -> None:
             for outcome in dead_letters.redriven(deployment, meant, dry_run=dry_run):
                 told.append(outcome)
                 if not as_json:
-                    dead_letters.show_outcome(outcome, _out())
+                    dead_letters.show_outcome(outcome, out())
         finally:
             # What was published by then is told even where an outage ends the command.
             if as_json:
-                _print_json(dead_letters.outcomes_json(told))
+                print_json(dead_letters.outcomes_json(told))
         if not as_json:
             typer.echo(dead_letters.summary(told, dry_run=dry_run))
         raise typer.Exit(1 if any(outcome.what == "refused" for outcome in told) else 0)
@@ -137,9 +177,9 @@ def _add_erase(app: typer.Typer, opened: Opened) -> None:
         documents = list(dict.fromkeys(document_named(typed, deployment.settings.sources) for typed in doc_id))
         report = erase.erased(deployment, documents, dry_run=dry_run, wait_s=wait_s)
         if as_json:
-            _print_json(erase.to_json(report))
+            print_json(erase.to_json(report))
         else:
-            erase.show(report, _out())
+            erase.show(report, out())
         raise typer.Exit(0 if report.done else 1)
 
 
@@ -164,11 +204,3 @@ def _selection(
         documents=[document_named(typed, known) for typed in documents or ()],
         places=places,
     )
-
-
-def _out() -> Console:
-    return Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
-
-
-def _print_json(value: object) -> None:
-    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())

@@ -6,6 +6,7 @@ group, index before the first record. It closes everything in reverse, whatever 
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -13,11 +14,13 @@ from adapters.kafka.consumer import KafkaConsumer
 from adapters.kafka.producer import KafkaProducer
 from adapters.kafka.transactions import KafkaTransactionalProducer
 from adapters.metrics import Metrics
+from compose.background import Background
 from compose.deployment import Deployment, SystemClock
 from compose.model import Profiles
 from compose.observer import Observer
-from compose.patrolling import Patrolling, waiting_until
+from compose.patrolling import patrolling
 from compose.version import VERSION
+from compose.waiting import wait_until
 from consumers.chunker import Chunker, ChunkerParts
 from consumers.embedder import Embedder, EmbedderParts
 from consumers.lineage_watch import LineageWatch, current_lineages, wait_for_topics
@@ -214,7 +217,7 @@ def run_embedder(
         embedder.run(consumer, pipeline, stopping, settings.embedder.max_poll_records)
 
 
-def _check_all(observer: Observer, patrol: Patrolling) -> None:
+def _check_all(observer: Observer, patrol: Background) -> None:
     observer.check()
     patrol.check()
 
@@ -226,7 +229,7 @@ def _patrol(
     observer: Observer,
     profiles: Profiles,
     metrics: Metrics,
-) -> Patrolling:
+) -> Background:
     stopping = threading.Event()
     beat = Beat(
         index=collection.index,
@@ -236,9 +239,9 @@ def _patrol(
         admitted=observer.admitted,
         fit_title=deployment.cutter.embedded_title,
         encode=lambda texts: profiles.bulk.encode("passage", texts),
-        patience=waiting_until(stopping, _AUDIT_PATIENCE_S),
+        patience=lambda condition: wait_until(condition, time.monotonic() + _AUDIT_PATIENCE_S, stopping),
     )
-    return Patrolling(beat, deployment.settings.embedder.audit_per_s, metrics, stopping)
+    return patrolling(beat, deployment.settings.embedder.audit_per_s, metrics, stopping)
 
 
 def run_query(

@@ -12,6 +12,7 @@ still do what they are named for.
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
@@ -43,8 +44,7 @@ class _ReadingCommitted(driver.AIOKafkaConsumerThread):
         try:
             await client.commit({tp: offset for tp, offset in places.items() if tp in client.assignment()})
         except (GroupAuthorizationFailedError, TopicAuthorizationFailedError) as error:
-            transport: PublishedTransport = self.transport  # type: ignore[assignment] # it is made by that transport
-            transport.hand_over.refuse(
+            _hand_over_of(self.transport).refuse(
                 Fatal(f"The broker refuses to commit the offsets of the group ({error}); grant this user Read on it.")
             )
             return False
@@ -62,8 +62,7 @@ class _CommittingWhatWasPublished(driver.Consumer):
 
     @property
     def _hand_over(self) -> HandOver:
-        transport: PublishedTransport = self.transport  # type: ignore[assignment] # it is made by that transport
-        return transport.hand_over
+        return _hand_over_of(self.transport)
 
     def ack(self, message: Message) -> bool:
         """Frees the message."""
@@ -101,3 +100,8 @@ class PublishedTransport(driver.Transport):
     def __init__(self, urls: list[URL], app: AppT, hand_over: HandOver) -> None:
         super().__init__(urls, app)
         self.hand_over = hand_over
+
+
+def _hand_over_of(transport: object) -> HandOver:
+    """Of the transport that made the consumer; Faust's types know only its own."""
+    return cast(PublishedTransport, transport).hand_over

@@ -3,30 +3,20 @@
 Importing the client library takes seconds, so this module is imported only where a registry is configured.
 """
 
-import time
-from collections.abc import Callable
-
 from adapters.schema_registry.client import RegistrySchemas
-from adapters.schema_registry.properties import Given
 from adapters.schema_registry.readers import Readers
 from schemas.framing import Frame, Part
 from schemas.wrapped import Said, Wrapped
-from stream.framed import OnUnknownSchema, opened
-from stream.ports import Record, Step, no_step
+from stream.framed import opened
+from stream.ports import Record
 
 
 class RegistryUnframer:
-    """Raises Misuse where the registry's client cannot be made; nothing is asked of the registry before a record."""
+    """``schemas`` are this unframer's to close; nothing is asked of the registry before a record."""
 
-    def __init__(
-        self,
-        given: Given,
-        on_unknown: OnUnknownSchema = "stop",
-        now: Callable[[], float] = time.monotonic,
-        step: Step = no_step,
-    ) -> None:
-        self._schemas = RegistrySchemas(given, on_unknown, now, step)
-        self._readers = Readers(self._schemas)
+    def __init__(self, schemas: RegistrySchemas) -> None:
+        self._schemas = schemas
+        self._readers = Readers(schemas)
 
     def unframed(self, record: Record) -> tuple[Said | None, Said | None]:
         """Key and value. Raises Poison, Outage and Fatal."""

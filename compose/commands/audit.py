@@ -19,6 +19,7 @@ from adapters.kafka.reader import read_partitions
 from compose.commands.dead_letters import printable
 from compose.commands.looking import NoIndexYet
 from compose.deployment import Deployment
+from compose.waiting import wait_until
 from consumers.lineage_watch import current_lineages
 from consumers.opening import OpenCollection
 from consumers.stages import ShrinkingEncoder
@@ -37,7 +38,6 @@ SAMPLE = size_to_find(0.01, 0.95)
 """Finds one damaged vector in a hundred with a probability of 95 %."""
 HOLD = 1_000_000
 """40 to 650 MB, as documents are large or small (measured; see docs/audit.md)."""
-_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def audited(deployment: Deployment, asked: Asked) -> Report:
             fit_title=deployment.cutter.embedded_title,
             encode=_encode(deployment, collection) if looks_at_vectors else None,
             producer=producer,
-            patience=_patience(asked.wait_s),
+            patience=lambda condition: wait_until(condition, time.monotonic() + asked.wait_s),
             sources=deployment.settings.sources,
             unframer=unframer,
             hold=asked.hold,
@@ -142,18 +142,6 @@ def _encode(deployment: Deployment, collection: OpenCollection) -> Callable[[Seq
     profiles = deployment.model.load()
     probes.check(collection.record.probes, profiles.bulk, collection.name)
     return ShrinkingEncoder(profiles.bulk, profiles.shrink).encode
-
-
-def _patience(wait_s: float) -> Callable[[Callable[[], bool]], bool]:
-    def until(condition: Callable[[], bool]) -> bool:
-        give_up = time.monotonic() + wait_s
-        while not condition():
-            if time.monotonic() > give_up:
-                return False
-            time.sleep(_PAUSE_S)
-        return True
-
-    return until
 
 
 def instant_ms(asked: Asked) -> int | None:

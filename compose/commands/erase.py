@@ -6,7 +6,7 @@ this process owns the folder; a process that serves it would have to stop for as
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 from rich.console import Console
@@ -17,6 +17,7 @@ from adapters.kafka.producer import KafkaProducer
 from adapters.kafka.reader import read_partitions
 from compose.commands.dead_letters import letters_of, printable, when
 from compose.deployment import Deployment, SystemClock
+from compose.waiting import wait_until
 from consumers.lineage_watch import current_lineages
 from operations.dead_letters.reading import Letters
 from operations.erase.erasing import Erasing
@@ -32,11 +33,10 @@ from stream.ports import IndexCatalog
 from stream.remains import Remains
 from stream.revision import ChunkTopic
 
-_PAUSE_S = 0.2
-
 
 def erased(deployment: Deployment, documents: Sequence[DocId], *, dry_run: bool, wait_s: float) -> Report:
     """What became of each, and what is left. Raises Outage and Fatal."""
+    deadline = time.monotonic() + wait_s
     settings = deployment.settings
     topics = deployment.topics()
     info = topics.describe([settings.chunks.topic]).get(settings.chunks.topic)
@@ -66,7 +66,7 @@ def erased(deployment: Deployment, documents: Sequence[DocId], *, dry_run: bool,
             chunks=ChunkTopic(settings.chunks.topic, info.partitions, settings.chunks.max_event_bytes),
             chunker_group=deployment.chunker_group,
             members=lambda group: _members(cluster, group),
-            patience=_patience(wait_s),
+            patience=lambda condition: wait_until(condition, deadline),
             producer=producer,
             now_ms=SystemClock().now_ms,
         )
@@ -177,17 +177,3 @@ def _in_files(deployment: Deployment, catalog: IndexCatalog, report: Report) -> 
         for name in catalog.collections():
             if name.startswith(prefix):
                 catalog.rewrite(name)
-
-
-def _patience(wait_s: float) -> Callable[[Callable[[], bool]], bool]:
-    """One deadline for the whole run."""
-    deadline = time.monotonic() + wait_s
-
-    def patience(done: Callable[[], bool]) -> bool:
-        while not done():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_PAUSE_S)
-        return True
-
-    return patience

@@ -11,9 +11,10 @@ A repair publishes, waits until the embedders have applied it, and looks at what
 written to the index at any time.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from operations.audit.gone_rows import Gone, GoneRows, SnapshotSeen
 from operations.audit.reading import TopicReading
@@ -95,7 +96,7 @@ class Audit:
         while waiting:
             state, places = self._next_portion(waiting, ends, lost)
             mine = {place.number for place in places}
-            survey = Survey(state, lambda document, mine=mine: self._around.place_of(document).number in mine)  # type: ignore[misc]
+            survey = Survey(state, partial(self._is_in, mine))
             for point in self._around.index.scroll():
                 survey.meet(point)
             suspects = survey.finish()
@@ -113,6 +114,9 @@ class Audit:
         if not self._scope.all_vectors:
             self._check_sample(found, sample)
         return found
+
+    def _is_in(self, numbers: Collection[int], document: DocId) -> bool:
+        return self._around.place_of(document).number in numbers
 
     def _next_portion(
         self, waiting: list[Partition], ends: dict[Partition, int], lost: Callable[[DocId], bool]

@@ -12,6 +12,7 @@ revisions behind which a null lies before all else. Marks stay: a point that is 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from operations.erase.goneness import Gone, Goneness, Letters, Refused
 from operations.erase.marking import marking, stored_in
@@ -72,7 +73,7 @@ class Erasing:
                 yield source, f"The topic {topic} or {around.chunks.name} does not exist, so nothing is known of it."
                 continue
             ends = around.topics.log_ends(topic)
-            if not around.patience(lambda ends=ends, topic=topic: self._chunked(topic, ends)):  # type: ignore[misc]
+            if not around.patience(partial(self._chunked, topic, ends)):
                 why = (
                     f"The chunker has not read all of {topic} yet, so whether the document lives is not known; start "
                     "it, or wait until it has caught up, and run this again."

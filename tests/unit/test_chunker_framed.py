@@ -7,6 +7,7 @@ from chunker_world import CDC, World, row
 from connect_converters import FramedWriter
 from doubles.schema_registry import SchemaRegistryDouble
 
+from adapters.schema_registry.client import RegistrySchemas
 from adapters.schema_registry.unframer import RegistryUnframer
 from stream.errors import Fatal, Outage
 from stream.ports import Committed, Outgoing
@@ -39,7 +40,7 @@ def framed(registry, request):
 @pytest.fixture
 def world(registry):
     made = World().start()
-    made.unframer = RegistryUnframer({"url": registry.url})
+    made.unframer = RegistryUnframer(RegistrySchemas({"url": registry.url}))
     made.chunker._parts = replace(made.chunker._parts, unframer=made.unframer)
     yield made
     made.unframer.close()

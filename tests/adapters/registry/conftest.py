@@ -3,6 +3,7 @@
 import pytest
 from doubles.schema_registry import SchemaRegistryDouble
 
+from adapters.schema_registry.client import RegistrySchemas
 from adapters.schema_registry.unframer import RegistryUnframer
 
 
@@ -31,7 +32,8 @@ def open_unframer(registry, clock):
     opened = []
 
     def open_(on_unknown="stop", **given):
-        opened.append(RegistryUnframer({"url": registry.url, **given}, on_unknown, clock))
+        schemas = RegistrySchemas({"url": registry.url, **given}, on_unknown, clock)
+        opened.append(RegistryUnframer(schemas))
         return opened[-1]
 
     yield open_
