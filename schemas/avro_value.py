@@ -27,7 +27,10 @@ Conversion = Callable[[Any], Json]
 """From the reader's value to that of JSON; lists and records are changed in place."""
 
 _SIGNIFICANT = range(6, 10)
-"""Digits of which one number is enough for any 32-bit float."""
+"""Digits of which one number is enough for any 32-bit float of full precision: no shorter decimal is lost by six."""
+_SUBNORMAL_SIGNIFICANT = range(2, 10)
+"""Below ``_LEAST_NORMAL`` fewer say it all; Java prints two at least (java.lang.Double.toString)."""
+_LEAST_NORMAL = 2.0**-126
 
 
 def conversion_of(schema: AvroSchema) -> Conversion | None:
@@ -147,7 +150,7 @@ def _shortest(number: float) -> Json:
     if not math.isfinite(number):
         return _finite(number)
     exact = struct.pack(">f", number)
-    for digits in _SIGNIFICANT:
+    for digits in _SIGNIFICANT if abs(number) >= _LEAST_NORMAL else _SUBNORMAL_SIGNIFICANT:
         shorter = float(f"{number:.{digits}g}")
         if _same_bits(shorter, exact):
             return shorter

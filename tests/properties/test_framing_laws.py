@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from connect_converters import FramedWriter
 from doubles.schema_registry import SchemaRegistryDouble
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from adapters.schema_registry.client import RegistrySchemas
 from adapters.schema_registry.unframer import RegistryUnframer
 from schemas import debezium, plain_document
 from schemas.avro_schema import AvroSchema, without_logical_types
@@ -34,8 +35,8 @@ specials = st.sampled_from(["NaN", "Infinity", "-Infinity"])
 
 
 def shortest(number):
-    """A 32-bit float as Java prints it, by another library than ours."""
-    return float(str(np.float32(number)))
+    """A 32-bit float as Java prints it, with two digits at least, by another library than ours."""
+    return float(np.format_float_scientific(np.float32(number), min_digits=1))
 
 
 def integers(bits):
@@ -166,7 +167,7 @@ def registry():
 
 @pytest.fixture(scope="module")
 def unframer(registry):
-    made = RegistryUnframer({"url": registry.url})
+    made = RegistryUnframer(RegistrySchemas({"url": registry.url}))
     yield made
     made.close()
 
@@ -213,6 +214,12 @@ def test_a_framed_document_is_the_row_of_the_unframed_one(unframer, writer, data
     assert isinstance(framed, RowWritten)
     assert (framed.key, framed.after) == (unframed.key, unframed.after)
     assert framed.types.keys() >= payload.keys()
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False) | st.floats(0, 2**-126, width=32))
+@example(2**-149)
+def test_a_32_bit_float_becomes_the_decimal_that_java_prints(number):
+    assert conversion_of(AvroSchema("float"))(number) == shortest(number)
 
 
 KEYS = {"int32": integers(32), "int64": integers(64), "boolean": st.booleans(), "string": texts.filter(bool)}
