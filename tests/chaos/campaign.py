@@ -1,72 +1,36 @@
 """Every fault again and again with other timing, until the time is over, and a table of what they did.
 
-    PYTHONPATH=tests python -m chaos.campaign --minutes 20 [--seed N]
+    PYTHONPATH=tests python -m chaos.campaign --minutes 20 [--seed N] [--into FILE]
 
 Goes round: each round injects every fault once, in an order and with timings that the seed decides; the rounds speak
 the group protocols in turn, so after two rounds each fault met both, and there are no fewer. The seed is printed
-first. Each injection is told as it ends; the last line sums up. The exit status is 0 only if every fault bit twice at
-least, nothing was lost, resurrected, orphaned or duplicated, no fault failed to be healed in time, and no member
-ended without being told.
+first. Each injection is told as it ends; the last line sums up. With ``--into`` each is kept in a file, and a later
+run with the same file goes on where this one stopped: table and last line are those of all its runs.
+
+The exit status is 0 only if every fault bit twice at least, nothing was lost, resurrected, orphaned or duplicated, no
+fault failed to be healed in time, and no member ended without being told.
 """
 
 import argparse
 import contextlib
 import io
+import itertools
 import random
 import secrets
 import signal
+import subprocess
 import sys
 import time
 import traceback
-from collections import defaultdict
+from pathlib import Path
 
 from _pytest.outcomes import Failed
 from chaos.faults import FAULTS
 from chaos.striking import struck
+from chaos.tally import KINDS, Injection, Tally
 from chaos.world import PROTOCOLS, World
 
-KINDS = ("lost", "resurrected", "orphaned", "duplicated")
 _LEAST_ROUNDS = 2
-
-
-class Tally:
-    """What came of each fault so far."""
-
-    def __init__(self):
-        self.outcomes = defaultdict(list)
-        self.failures = []
-        self.began = time.monotonic()
-
-    def table(self):
-        width = max(len(fault) for fault in [*self.outcomes, "fault"])
-        head = f"{'fault':{width}}  times  {'  '.join(KINDS)}  worst recovery"
-        lines = [head, "-" * len(head)]
-        for fault, outcomes in self.outcomes.items():
-            counts = self.counts(outcomes)
-            figures = "  ".join(f"{counts[kind]:>{len(kind)}}" for kind in KINDS)
-            worst = max(outcome.recovery_s for outcome in outcomes)
-            lines.append(f"{fault:{width}}  {len(outcomes):>5}  {figures}  {worst:>12.1f} s")
-        return "\n".join(lines)
-
-    @staticmethod
-    def counts(outcomes):
-        counted = [outcome.difference.counts() for outcome in outcomes]
-        return {kind: sum(counts[kind] for counts in counted) for kind in KINDS}
-
-    def sum(self, seed):
-        outcomes = [outcome for of_fault in self.outcomes.values() for outcome in of_fault]
-        counts = self.counts(outcomes)
-        figures = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS)
-        stopped = sum(len(outcome.stopped) for outcome in outcomes)
-        minutes = (time.monotonic() - self.began) / 60
-        injected = f"{len(self.outcomes)} faults, {len(outcomes)} injections in {minutes:.0f} minutes, seed {seed}"
-        return f"{injected}: {figures}; {len(self.failures)} not healed, {stopped} members stopped unasked"
-
-    @property
-    def good(self):
-        outcomes = [outcome for of_fault in self.outcomes.values() for outcome in of_fault]
-        often = all(len(self.outcomes[fault.name]) >= _LEAST_ROUNDS for fault in FAULTS)
-        return often and not self.failures and not any(one.difference or one.stopped for one in outcomes)
 
 
 def main(arguments=None):
@@ -75,16 +39,20 @@ def main(arguments=None):
     parser.add_argument(
         "--seed", type=int, default=None, help="decides what falls when; printed where it is left out"
     )
+    parser.add_argument("--into", type=Path, default=None, help="a file to keep the outcomes in and to go on from")
     asked = parser.parse_args(arguments)
-    seed = secrets.randbelow(10**6) if asked.seed is None else asked.seed
-    say(f"seed {seed}")
+    try:
+        tally = Tally(secrets.randbelow(10**6), asked.into, asked.seed)
+    except ValueError as error:
+        parser.error(str(error))
+    say(f"seed {tally.seed}")
     # Told to stop, by whichever signal: the servers are ended and what is known so far is told.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    tally = Tally()
-    world = World(seed, long=True)
+    tally.begin(_commit())
+    world = World(tally.seed, long=True)
     try:
-        campaign(world, tally, seed, asked.minutes * 60)
+        campaign(world, tally, asked.minutes * 60)
     except KeyboardInterrupt:
         say("interrupted")
     finally:
@@ -92,34 +60,54 @@ def main(arguments=None):
         with contextlib.redirect_stdout(io.StringIO()):
             world.close()
         say(tally.table())
-        for failure in tally.failures:
-            say(f"not healed: {failure}")
-        say(tally.sum(seed))
-    return 0 if tally.good else 1
+        for failure in tally.failures():
+            say(f"not healed: {failure.fault} (round {failure.round}): {failure.failure}")
+        say(tally.sum())
+    return 0 if tally.good([fault.name for fault in FAULTS], _LEAST_ROUNDS) else 1
 
 
-def campaign(world, tally, seed, seconds):
-    """Rounds until the time is over."""
-    rounds = 0
-    while rounds < _LEAST_ROUNDS or time.monotonic() - tally.began < seconds:
-        protocol = list(PROTOCOLS)[rounds % len(PROTOCOLS)]
-        for fault in random.Random(f"{seed} {rounds}").sample(FAULTS, len(FAULTS)):
-            if rounds >= _LEAST_ROUNDS and time.monotonic() - tally.began >= seconds:
-                return
-            try:
-                outcome = struck(world, fault, protocol, seed, rounds)
-            except (Failed, Exception) as error:  # noqa: BLE001 - the others are to be tried all the same
-                tally.failures.append(f"{fault.name} ({protocol}, round {rounds}): {error}")
-                say(f"{fault.name} ({protocol}): {traceback.format_exc()}")
-                if len(tally.failures) > len(FAULTS):
-                    return
+def campaign(world, tally, seconds):
+    """Rounds until the time is over, from where the tally stands."""
+    began, failures = time.monotonic(), len(tally.failures())
+    for round_ in itertools.count():
+        protocol = list(PROTOCOLS)[round_ % len(PROTOCOLS)]
+        for fault in random.Random(f"{tally.seed} {round_}").sample(FAULTS, len(FAULTS)):
+            if tally.done(round_, fault.name):
                 continue
-            tally.outcomes[fault.name].append(outcome)
-            tell(outcome, time.monotonic() - tally.began)
-        rounds += 1
+            if round_ >= _LEAST_ROUNDS and time.monotonic() - began >= seconds:
+                return
+            inject(world, tally, round_, fault, protocol)
+            tell(tally.injections[-1], time.monotonic() - began)
+            if len(tally.failures()) - failures > len(FAULTS):
+                return
 
 
-def tell(outcome, at_s):
+def inject(world, tally, round_, fault, protocol):
+    began = time.monotonic()
+    try:
+        outcome, failure = struck(world, fault, protocol, tally.seed, round_), ""
+    except (Failed, Exception) as error:  # noqa: BLE001 - the others are to be tried all the same
+        outcome, failure = None, str(error)
+        say(traceback.format_exc())
+    tally.add(Injection(round_, fault.name, time.monotonic() - began, outcome, failure))
+
+
+def _commit():
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    return said.stdout.strip() or "no commit"
+
+
+def tell(injection, at_s):
+    outcome = injection.outcome
+    if outcome is None:
+        say(f"{at_s:7.0f} s  {injection.fault}: not healed")
+        return
     counts = ", ".join(f"{number} {kind}" for kind, number in outcome.difference.counts().items() if number)
     say(
         f"{at_s:7.0f} s  {outcome.fault} ({outcome.protocol}): equal after {outcome.recovery_s:.1f} s"

@@ -63,7 +63,7 @@ def compared(documents, wanted, points):
     gone = [f"{id_} of {one['doc_id']}" for id_, one in strays if one["doc_id"] not in documents]
     orphans = [f"{id_} of {one['doc_id']}" for id_, one in strays if one["doc_id"] in documents]
     ids = Counter(id_ for id_, _ in points)
-    places = Counter((payload["doc_id"], payload["position"]) for id_, payload in dict(live).items() if id_ in wanted)
+    places = Counter((payload["doc_id"], payload["position"]) for payload in dict(live).values())
     twice = [f"point {id_} is there {number} times" for id_, number in ids.items() if number > 1]
     twice += [f"place {place} is taken {number} times" for place, number in places.items() if number > 1]
     return Difference(tuple(lost), tuple(gone), tuple(orphans), tuple(twice))

@@ -47,6 +47,11 @@ def test_damage_is_found_by_its_name(kind, points):
     assert not any(found.values())
 
 
+def test_a_place_that_an_older_passage_still_takes_is_taken_twice():
+    found = compared(DOCUMENTS, WANTED, [*WHOLE, ("e", point(HERE, 1, "Two, as it was."))])
+    assert found.counts() == {"lost": 0, "resurrected": 0, "orphaned": 1, "duplicated": 1}
+
+
 def test_differences_add_up():
     both = Difference(lost=("a",)) + Difference(lost=("b",), orphaned=("c",))
     assert both.counts() == {"lost": 2, "resurrected": 0, "orphaned": 1, "duplicated": 0}

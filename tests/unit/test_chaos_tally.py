@@ -1,0 +1,65 @@
+"""The tally of a campaign of kills: what it says of all runs, and that a later run goes on where one stopped."""
+
+import pytest
+from chaos.comparison import Difference
+from chaos.striking import Outcome
+from chaos.tally import Injection, Tally
+
+EQUAL = Difference()
+KILL, STORM = "SIGKILL of a chunker", "rebalance storm"
+
+
+def injected(round_, fault, recovery_s=1.0, difference=EQUAL, stopped=()):
+    return Injection(round_, fault, 30.0, Outcome(fault, "classic", difference, recovery_s, stopped))
+
+
+def tally_of(*injections, path=None):
+    tally = Tally(5, path)
+    tally.begin("abc")
+    for one in injections:
+        tally.add(one)
+    return tally
+
+
+def test_a_later_run_finds_what_an_earlier_one_did(tmp_path):
+    wrong = injected(1, STORM, 7.25, Difference(lost=("a passage",)), ("chunker a",))
+    failed = Injection(1, KILL, 2.0, None, "nobody died")
+    tally_of(injected(0, KILL), wrong, failed, path=tmp_path / "tally")
+    later = Tally(6, tmp_path / "tally")
+    assert (later.seed, later.commits) == (5, ["abc"])
+    assert later.injections == [injected(0, KILL), wrong, failed]
+    assert later.done(1, KILL)
+    assert not later.done(0, STORM)
+
+
+def test_a_file_of_another_seed_is_refused(tmp_path):
+    tally_of(path=tmp_path / "tally")
+    with pytest.raises(ValueError, match="of seed 5, not of 6"):
+        Tally(6, tmp_path / "tally", asked=6)
+
+
+def test_it_sums_up_all_runs():
+    tally = tally_of(injected(0, KILL), injected(1, KILL, 2.5, Difference(orphaned=("b", "c"))), injected(0, STORM))
+    tally.begin("def")
+    assert tally.sum() == (
+        "2 faults, 3 injections in 2 minutes of 2 runs (abc, def), seed 5: 0 lost, 0 resurrected, 2 orphaned, "
+        "0 duplicated; 0 not healed, 0 members stopped unasked"
+    )
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in tally.table().splitlines()]
+    assert rows[2:] == [[KILL, "2", "0", "0", "2", "0", "2.5 s"], [STORM, "1", "0", "0", "0", "0", "1.0 s"]]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        injected(1, STORM, difference=Difference(duplicated=("d",))),
+        injected(1, STORM, stopped=("embedder b",)),
+        Injection(1, STORM, 2.0, None, "not healed"),
+        injected(1, KILL),
+    ],
+    ids=["a difference", "a member that stopped", "a failure", "too seldom"],
+)
+def test_it_is_good_only_if_each_fault_bit_often_enough_and_nothing_was_wrong(last):
+    before = (injected(0, KILL), injected(0, STORM), injected(1, KILL))
+    assert tally_of(*before, injected(1, STORM)).good([KILL, STORM], 2)
+    assert not tally_of(*before, last).good([KILL, STORM], 2)
