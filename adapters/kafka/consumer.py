@@ -9,6 +9,9 @@ Where to begin is decided here, at assignment, never by ``auto.offset.reset``: a
 earliest record where there is none. An assignment whose committed offsets cannot be read, and one that the broker
 took from a member that did not poll, are given back whole: the member leaves the group and joins again.
 
+A partition that stands still although it has records is noticed (``adapters.kafka.stalls``), and the member joins its
+group again, which is what a person would do by starting the process again.
+
 FIELD-NOTES 3: ``consume(n, t)`` would let a lone record wait for the rest, so the first is polled and the others are
 whatever stands in the local queue at that moment.
 """
@@ -18,10 +21,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka import Consumer as Client
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from adapters.kafka.failures import (
     END_OF_PARTITION,
@@ -35,9 +38,10 @@ from adapters.kafka.failures import (
     failure,
     translated,
 )
+from adapters.kafka.places import number_of, place_of, record_of, sound, start_of, unassign
 from adapters.kafka.properties import Given, consumer_properties
+from adapters.kafka.stalls import PATIENCE_S, StallWatch
 from adapters.kafka.witness import Witness
-from schemas.chunk_event import Headers
 from stream.errors import EmbedstreamError, Fatal, Outage
 from stream.ports import Assignment, Committed, Partition, Polled, Record, Step, no_step
 
@@ -48,6 +52,8 @@ _PATIENCE_S = 30.0
 time-out: until a dead chunker's transaction ends, the offsets in it are undecided and the broker gives none.
 """
 _PAUSE_S = 0.05
+_ANSWER_S = 2.0
+"""How long a poll that brought nothing may wait for a partition's end."""
 
 R = TypeVar("R")
 
@@ -56,8 +62,16 @@ class KafkaConsumer:
     """See ``stream.ports.Consumer``. One thread polls, commits and closes; the constructor joins the group."""
 
     def __init__(
-        self, given: Given, group: str, topics: Sequence[str], assignment: Assignment, *, step: Step = no_step
+        self,
+        given: Given,
+        group: str,
+        topics: Sequence[str],
+        assignment: Assignment,
+        *,
+        step: Step = no_step,
+        stall_s: float = PATIENCE_S,
     ) -> None:
+        """``stall_s``: how long a partition with records may be silent, about, before it is read anew."""
         properties = consumer_properties(given, group)
         self.group = group
         self._servers = properties.servers
@@ -73,6 +87,7 @@ class KafkaConsumer:
         self._raised: BaseException | None = None
         self._join_again = False
         self._closed = False
+        self._stalls = StallWatch(stall_s)
         self._client: Client = self._witness.open(Client)
         self._subscribe()
 
@@ -94,18 +109,24 @@ class KafkaConsumer:
         )
         if not polled.records:
             self._witness.raise_heard()
+        if not (polled.records or polled.ends):
+            self._look_for_a_stall()
         self._records, self._ends = [], {}
         return polled
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Partitions that are not assigned are passed over."""
+        mine = list(self._still_mine(partitions))
         with self._translated("Pausing"):
-            self._client.pause([_place(partition) for partition in self._still_mine(partitions)])
+            self._client.pause([place_of(partition) for partition in mine])
+        self._stalls.pause(mine)
 
     def resume(self, partitions: Sequence[Partition]) -> None:
         """Partitions that are not assigned are passed over."""
+        mine = list(self._still_mine(partitions))
         with self._translated("Resuming"):
-            self._client.resume([_place(partition) for partition in self._still_mine(partitions)])
+            self._client.resume([place_of(partition) for partition in mine])
+        self._stalls.resume(mine, time.monotonic())
 
     def rewind(self, offsets: Mapping[Partition, int | None]) -> None:
         """Partitions that are not assigned are passed over.
@@ -166,8 +187,9 @@ class KafkaConsumer:
 
     def _sort(self, messages: Sequence[Message]) -> None:
         rewound: set[Partition] = set()
+        now = time.monotonic()
         for message in messages:
-            partition = self._mine.get((message.topic() or "", _number(message.partition())))
+            partition = self._mine.get((message.topic() or "", number_of(message.partition())))
             error = message.error()
             if partition is not None and (error is None or error.code() == END_OF_PARTITION):
                 self._started.add(partition)
@@ -176,6 +198,8 @@ class KafkaConsumer:
                     rewound.add(partition)
                 if partition in rewound:
                     continue
+                # The end's offset is that of the record to come.
+                self._stalls.moved(partition, number_of(message.offset()) + (0 if error else 1), now)
             if error is not None:
                 self._hear(error, partition, message)
             elif partition is not None:
@@ -197,7 +221,7 @@ class KafkaConsumer:
         code = error.code()
         if code == END_OF_PARTITION:
             if partition is not None:
-                self._ends[partition] = _number(message.offset())
+                self._ends[partition] = number_of(message.offset())
         elif code == POLLED_TOO_LATE:
             _LOG.warning(
                 "Group %s went on without this member, which did not poll in time: %s", self.group, error.str()
@@ -214,8 +238,28 @@ class KafkaConsumer:
             self._keep(failure(error, f"Reading {where} for group {self.group}", self._servers))
 
     def _seek(self, partition: Partition, offset: int | None) -> None:
-        place = _place(partition) if offset is None else _place(partition, offset)
+        place = place_of(partition) if offset is None else place_of(partition, offset)
         self._until_settled("Rewinding", NOT_FETCHING_YET, partial(self._client.seek, place))
+        self._stalls.start(partition, offset or 0, time.monotonic())
+
+    def _look_for_a_stall(self) -> None:
+        partition = self._stalls.to_ask(time.monotonic())
+        if partition is None:
+            return
+        try:
+            _, end = self._client.get_watermark_offsets(place_of(partition), timeout=_ANSWER_S)
+        except KafkaException:  # an outage, which whoever reads hears of
+            end = None
+        if self._stalls.stands(partition, end, time.monotonic()):
+            _LOG.warning(
+                "%s [%s] stands still although it goes on to offset %s: group %s is joined again.",
+                partition.topic,
+                partition.number,
+                end,
+                self.group,
+            )
+            self._join_again = True
+            self._lose(list(self._mine.values()))
 
     # --- assignment ---
 
@@ -235,10 +279,10 @@ class KafkaConsumer:
             known = None
         if known is None or self._closed:
             # Assigned, so that librdkafka can take them away again, but not ours: nothing is handed over from there.
-            client.incremental_assign([_start(place) for place in places])
+            client.incremental_assign([start_of(place) for place in places])
             client.pause(list(places))
             return
-        client.incremental_assign([_start(place) for place in known])
+        client.incremental_assign([start_of(place) for place in known])
         # librdkafka remembers that a partition was paused when it was here last.
         client.resume([TopicPartition(place.topic, place.partition) for place in known])
         arrived = [Partition(place.topic, place.partition) for place in known]
@@ -248,6 +292,9 @@ class KafkaConsumer:
             for place in known
             if place.offset >= 0
         }
+        now = time.monotonic()
+        for partition in arrived:
+            self._stalls.start(partition, committed[partition].offset if partition in committed else 0, now)
         if arrived:
             self._tell(lambda: self._owner.on_assigned(arrived, committed))
 
@@ -256,7 +303,7 @@ class KafkaConsumer:
         while places and not self._closed:
             try:
                 with self._translated("Reading the committed offsets"):
-                    return _sound(client.committed(list(places), _PATIENCE_S))
+                    return sound(client.committed(list(places), _PATIENCE_S))
             except Outage:  # a coordinator on the move answers so at once
                 if time.monotonic() > deadline:
                     raise
@@ -268,11 +315,11 @@ class KafkaConsumer:
         if leaving:
             self._tell(lambda: self._owner.on_revoked(leaving))
             self._forget(leaving)
-        _unassign(client, places)
+        unassign(client, places)
 
     def _lost(self, client: Client, places: Sequence[TopicPartition]) -> None:
         self._lose(self._of(places))
-        _unassign(client, places)
+        unassign(client, places)
 
     def _lose(self, partitions: Sequence[Partition]) -> None:
         if partitions:
@@ -280,6 +327,7 @@ class KafkaConsumer:
             self._tell(lambda: self._owner.on_lost(partitions))
 
     def _forget(self, partitions: Sequence[Partition]) -> None:
+        self._stalls.forget(partitions)
         for partition in partitions:
             self._mine.pop((partition.topic, partition.number), None)
             self._started.discard(partition)
@@ -311,7 +359,7 @@ class KafkaConsumer:
 
     def _commit(self, places: list[TopicPartition]) -> list[Partition]:
         try:
-            _sound(self._client.commit(offsets=places, asynchronous=False))
+            sound(self._client.commit(offsets=places, asynchronous=False))
         except KafkaException as exception:
             if error_of(exception).code() not in MEMBER_GONE:
                 raise
@@ -335,44 +383,3 @@ class KafkaConsumer:
 
     def _translated(self, doing: str) -> AbstractContextManager[None]:
         return translated(self._doing(doing), self._servers)
-
-
-def _place(partition: Partition, offset: int = OFFSET_BEGINNING) -> TopicPartition:
-    return TopicPartition(partition.topic, partition.number, offset)
-
-
-def _start(place: TopicPartition) -> TopicPartition:
-    return TopicPartition(place.topic, place.partition, place.offset if place.offset >= 0 else OFFSET_BEGINNING)
-
-
-def _unassign(client: Client, places: Sequence[TopicPartition]) -> None:
-    """Left to itself, confluent-kafka does this with an error that is no exception, and that nothing can catch."""
-    try:
-        client.incremental_unassign(list(places))
-    except KafkaException as exception:
-        _LOG.warning("librdkafka had let go already: %s", exception)
-        client.incremental_unassign([])
-
-
-def _sound(places: list[TopicPartition]) -> list[TopicPartition]:
-    for place in places:
-        if place.error is not None:
-            raise KafkaException(place.error)
-    return places
-
-
-def _number(told: int | None) -> int:
-    """Only messages that tell of no partition have none."""
-    return -1 if told is None else told
-
-
-def record_of(partition: Partition, message: Message) -> Record:
-    kind, timestamp = message.timestamp()
-    return Record(
-        partition,
-        _number(message.offset()),
-        message.key(),
-        message.value(),
-        cast("Headers", tuple(message.headers() or ())),  # as produced: bytes or None
-        timestamp if kind else 0,
-    )

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 from confluent_kafka import Consumer as Client
 
-from adapters.kafka.consumer import record_of
 from adapters.kafka.failures import END_OF_PARTITION, failure, translated
+from adapters.kafka.places import record_of
 from adapters.kafka.properties import Given, consumer_properties
 from adapters.kafka.witness import Witness
 from stream.errors import Outage
