@@ -1,8 +1,9 @@
-"""The commands by which an operator looks whether all is right, mends what the stream gave up, and erases what has to
-go.
+"""The commands by which an operator looks whether all is right, mends what the stream gave up, and takes away what
+has to go.
 
 They are a part of the command line (``compose.cli``) that stands in a file of its own; what they do is in
-``compose.commands``. Exit status: 1 where the index differs, a letter was refused, or a document could not be erased.
+``compose.commands``. Exit status: 1 where the index differs, a letter was refused, a document could not be erased, or
+no mark could go.
 """
 
 import sys
@@ -12,9 +13,9 @@ from typing import Annotated
 
 import typer
 
-from compose.commands import audit, dead_letters, erase
+from compose.commands import audit, dead_letters, erase, purge
 from compose.deployment import Deployment
-from compose.printing import out, print_json
+from compose.printing import err, out, print_json
 from stream.document_name import document_named
 from stream.errors import Misuse
 from stream.letter_selection import Selection
@@ -43,6 +44,7 @@ def add_operating(app: typer.Typer, opened: Opened) -> None:
     _add_show(letters, opened)
     _add_redrive(letters, opened)
     _add_erase(app, opened)
+    _add_purge(app, opened)
 
 
 def _add_audit(app: typer.Typer, opened: Opened) -> None:
@@ -181,6 +183,31 @@ def _add_erase(app: typer.Typer, opened: Opened) -> None:
         else:
             erase.show(report, out())
         raise typer.Exit(0 if report.done else 1)
+
+
+def _add_purge(app: typer.Typer, opened: Opened) -> None:
+    @app.command("purge")
+    def purge_marks(
+        *,
+        config: Config = None,
+        dry_run: DryRun = False,
+        wait_s: Annotated[
+            float, typer.Option("--wait", min=0, help="Seconds to wait for embedders behind, after the grace.")
+        ] = purge.WAIT_S,
+        as_json: AsJson = False,
+    ) -> None:
+        """Take marks of removed chunks away for good, after the grace; exit 1 if none could go."""
+        report = purge.purged(
+            opened(config),
+            dry_run=dry_run,
+            wait_s=wait_s,
+            begun=lambda begun: purge.show_begun(begun, err()),
+        )
+        if as_json:
+            print_json(report.to_json())
+        else:
+            purge.show(report, out(), dry_run=dry_run)
+        raise typer.Exit(0 if report.unfinished is None else 1)
 
 
 def _selection(

@@ -280,6 +280,9 @@ class MarkBin(Protocol):
     as durably as a write is stored.
     """
 
+    def marks(self) -> Iterator[StoredPoint]:
+        """The removed ones, in order of id. What is written meanwhile may be among them or not."""
+
     def discard(self, marks: Sequence[StoredPoint]) -> None: ...
 
 
@@ -316,6 +319,9 @@ class IndexCatalog(Protocol):
     def switch_alias(self, alias: str, expected: str | None, wanted: str | None) -> bool: ...
 
     def open(self, name: str) -> VectorIndex: ...
+
+    def bin(self, name: str) -> MarkBin:
+        """The same collection, for a purge alone."""
 
     def close(self) -> None: ...
 

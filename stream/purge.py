@@ -17,16 +17,11 @@ Law: a purge changes nothing that a search or a planner of any later revision se
 nothing; one that is killed is begun anew. Source: DESIGN 5.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stream.points import State, StoredPoint
+from stream.points import StoredPoint
 from stream.ports import Committed, Partition
-
-
-def purgeable(points: Iterable[StoredPoint]) -> tuple[StoredPoint, ...]:
-    """The marks of removed chunks among the points of a collection, in the order in which they were told."""
-    return tuple(point for point in points if point.state is State.REMOVED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +35,12 @@ class Purge:
 
     def due(self, now_s: float, committed: Mapping[Partition, Committed]) -> bool:
         """Whether the marks may be discarded now. ``committed`` is that of the group which writes the collection."""
-        return now_s - self.listed_at_s > self.grace_s and all(
-            end == 0 or (place in committed and committed[place].offset >= end) for place, end in self.ends.items()
-        )
+        return now_s - self.listed_at_s > self.grace_s and not self.behind(committed)
+
+    def behind(self, committed: Mapping[Partition, Committed]) -> list[Partition]:
+        """Partitions of which the group has not committed all that was there."""
+        return [
+            place
+            for place, end in self.ends.items()
+            if end > 0 and (place not in committed or committed[place].offset < end)
+        ]

@@ -165,6 +165,9 @@ class EdgeCatalog:
                 self._open[name] = EdgeIndex(shard, vector, described["fields"], self._folder / name)
             return self._open[name]
 
+    def bin(self, name: str) -> EdgeIndex:
+        return self.open(name)
+
     def optimize(self, name: str) -> bool:
         """For an operator's command while nobody is served; see :meth:`EdgeIndex.optimize`."""
         if self._server is not None:

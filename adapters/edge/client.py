@@ -20,12 +20,12 @@ import numpy as np
 from adapters.admission import admit, admit_fields, admit_ids, admit_metadata, admit_name, admit_vector
 from adapters.edge import socket_file, wire
 from adapters.edge.frames import Disconnected, Frame, no_vectors, receive, send
-from adapters.edge.index import PAGE_OF_POINTS, walk
+from adapters.edge.index import PAGE, PAGE_OF_POINTS, walk
 from schemas.chunk_event import Json
 from schemas.identity import ChunkId, DocId
 from stream.errors import Fatal, Outage
 from stream.points import DenseVector, Hit, Point, StoredPoint, Write
-from stream.ports import Condition, FieldType, VectorIndex, VectorSpec
+from stream.ports import Condition, FieldType, VectorSpec
 
 PATIENCE_S = 60.0
 """How long one answer may take before the owner counts as down."""
@@ -148,8 +148,11 @@ class SocketCatalog:
         admit_name(alias)
         return bool(self._result("switch_alias", alias=alias, expected=expected, wanted=wanted))
 
-    def open(self, name: str) -> VectorIndex:
+    def open(self, name: str) -> "SocketIndex":
         return SocketIndex(self._line, name, VectorSpec(**self._result("open", name=name)["vector"]))
+
+    def bin(self, name: str) -> "SocketIndex":
+        return self.open(name)
 
     def close(self) -> None:
         self._line.close()
@@ -193,6 +196,17 @@ class SocketIndex:
 
     def flush(self) -> None:
         self._call("flush", {})
+
+    def marks(self) -> Iterator[StoredPoint]:
+        """See ``stream.ports.MarkBin``."""
+        return walk(self._page_of_marks)
+
+    def discard(self, marks: Sequence[StoredPoint]) -> None:
+        self._call("discard", {"marks": wire.marks_out(marks)})
+
+    def _page_of_marks(self, start: ChunkId | None) -> tuple[list[StoredPoint], ChunkId | None]:
+        answer = self._call("marks", {"start": start, "limit": PAGE})
+        return wire.marks_in(answer.document["result"]), answer.document["next"]
 
     def _page(self, start: ChunkId | None, *, with_vectors: bool) -> tuple[list[Point], ChunkId | None]:
         asked = {"start": start, "limit": PAGE_OF_POINTS, "with_vectors": with_vectors}

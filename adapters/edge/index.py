@@ -8,10 +8,10 @@ The write-ahead log takes every operation before it is applied: an acknowledged 
 at once, and loss of power after :meth:`EdgeIndex.flush`. Until somebody optimizes the shard, search is exact.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from qdrant_edge import (
     CountRequest,
@@ -28,6 +28,7 @@ from adapters.edge.gate import Gate
 from adapters.edge.points import (
     Operation,
     conditions_filter,
+    discards,
     documents_filter,
     field_index,
     operations,
@@ -37,7 +38,7 @@ from adapters.edge.points import (
 from adapters.edge.room import require_room
 from schemas.identity import ChunkId, DocId
 from stream.errors import EmbedstreamError, Fatal
-from stream.points import DenseVector, Hit, Point, StoredPoint, Write
+from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write
 from stream.ports import Condition, FieldType, VectorSpec
 
 PAGE = 2048
@@ -48,6 +49,8 @@ POINTS_A_TURN = 64
 """Points that are written before waiting searches get their turn."""
 
 _PLANNING = PayloadSelector.Include(["doc_id", "version", "state", "payload_digest"])
+
+Item = TypeVar("Item")
 
 
 class EdgeIndex:
@@ -76,11 +79,23 @@ class EdgeIndex:
                     return found
 
     def write(self, writes: Sequence[Write]) -> None:
-        for turn in _turns(operations(admit(writes, self.vector), self.vector.name)):
-            require_room(self._folder)
-            with self._writing():
-                for operation in turn:
-                    self._shard.update(operation.update)
+        self._apply(operations(admit(writes, self.vector), self.vector.name))
+
+    def marks(self) -> Iterator[StoredPoint]:
+        """See ``stream.ports.MarkBin``."""
+        return walk(lambda start: self.page_of_marks(start, PAGE))
+
+    def page_of_marks(self, start: ChunkId | None, limit: int) -> tuple[list[StoredPoint], ChunkId | None]:
+        """At most so many removed marks from id ``start`` on, and the id where the next page starts."""
+        with self._reading():
+            records, following = self._shard.scroll(
+                _scroll(start, limit, state_filter(State.REMOVED.value), _PLANNING)
+            )
+        marks = [StoredPoint.of(ChunkId(str(record.id)), record.payload or {}) for record in records]
+        return marks, None if following is None else ChunkId(str(following))
+
+    def discard(self, marks: Sequence[StoredPoint]) -> None:
+        self._apply(discards(marks))
 
     def search(self, vector: DenseVector, limit: int, conditions: Sequence[Condition] = ()) -> Sequence[Hit]:
         values = admit_vector(vector, self.vector).values.tolist()
@@ -150,6 +165,13 @@ class EdgeIndex:
         with self._writing():
             self._shard.close()
 
+    def _apply(self, operations: Iterable[Operation]) -> None:
+        for turn in _turns(operations):
+            require_room(self._folder)
+            with self._writing():
+                for operation in turn:
+                    self._shard.update(operation.update)
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
         with self._gate.shared(), engine("read"):
@@ -176,12 +198,12 @@ def engine(doing: str) -> Iterator[None]:
         ) from error
 
 
-def walk(page: Callable[[ChunkId | None], tuple[list[Point], ChunkId | None]]) -> Iterator[Point]:
-    """Every point, page after page."""
+def walk(page: Callable[[ChunkId | None], tuple[list[Item], ChunkId | None]]) -> Iterator[Item]:
+    """Every one, page after page."""
     start: ChunkId | None = None
     while True:
-        points, start = page(start)
-        yield from points
+        items, start = page(start)
+        yield from items
         if start is None:
             return
 
@@ -198,7 +220,7 @@ def _scroll(
     )
 
 
-def _turns(applied: Iterator[Operation]) -> Iterator[list[Operation]]:
+def _turns(applied: Iterable[Operation]) -> Iterator[list[Operation]]:
     """Operations in order, in portions of some points: one portion is one step to every reader."""
     turn: list[Operation] = []
     points = 0

@@ -32,12 +32,13 @@ from qdrant_edge import Point as EnginePoint
 from qdrant_edge import Record as EngineRecord
 
 from schemas.identity import ChunkId, DocId
-from stream.points import DenseVector, Mark, Point, Put, Repaint, State, Touch, Write
+from stream.points import DenseVector, Mark, Point, Put, Repaint, State, StoredPoint, Touch, Write
 from stream.ports import Condition, FieldType
 
 POINTS_AN_UPSERT = 64
 """A few milliseconds at 384 dimensions."""
 POINTS_A_TOUCH = 256
+MARKS_A_DISCARD = 256
 
 _SCHEMAS: Mapping[FieldType, PayloadSchemaType] = {
     "keyword": PayloadSchemaType.Keyword,
@@ -77,6 +78,16 @@ def operations(writes: Sequence[Write], vector_name: str) -> Iterator[Operation]
             for paint in cast("Iterator[Repaint]", run):
                 update = UpdateOperation.overwrite_payload_by_filter(_live([paint.id], version), dict(paint.payload))
                 yield Operation(update, 1)
+
+
+def discards(marks: Sequence[StoredPoint]) -> Iterator[Operation]:
+    """Deletes of marks, each where it is still removed at its version."""
+    removed = FieldCondition("state", match=MatchValue(State.REMOVED.value))
+    for version, run in groupby(sorted(marks, key=lambda mark: mark.version), key=lambda mark: mark.version):
+        exactly = FieldCondition("version", range=RangeFloat(gte=float(version), lte=float(version)))
+        for part in _parts([mark.id for mark in run], MARKS_A_DISCARD):
+            ids = HasIdCondition({UUID(point) for point in part})
+            yield Operation(UpdateOperation.delete_points_by_filter(Filter(must=[ids, removed, exactly])), len(part))
 
 
 def documents_filter(documents: Sequence[DocId]) -> Filter:

@@ -21,13 +21,13 @@ from adapters.edge.frames import Disconnected, Frame, receive, send
 from schemas.chunk_event import Json
 from schemas.identity import ChunkId
 from stream.errors import Fatal
-from stream.points import DenseVector, Point
-from stream.ports import Condition, FieldType, IndexCatalog, VectorIndex, VectorSpec
+from stream.points import DenseVector, Point, StoredPoint
+from stream.ports import Condition, FieldType, IndexCatalog, MarkBin, VectorIndex, VectorSpec
 
 _LAST_ANSWER_S = 5.0
 
 
-class ServedIndex(VectorIndex, Protocol):
+class ServedIndex(VectorIndex, MarkBin, Protocol):
     """What a client needs beside the port: its pages, and the spec by which it checks what it sends."""
 
     vector: VectorSpec
@@ -36,6 +36,8 @@ class ServedIndex(VectorIndex, Protocol):
     def page(
         self, start: ChunkId | None, limit: int, *, with_vectors: bool
     ) -> tuple[list[Point], ChunkId | None]: ...
+
+    def page_of_marks(self, start: ChunkId | None, limit: int) -> tuple[list[StoredPoint], ChunkId | None]: ...
 
 
 class ServedCatalog(IndexCatalog, Protocol):
@@ -186,6 +188,16 @@ def _count(index: ServedIndex, arguments: Mapping[str, Any], _request: Frame) ->
     return Frame({"result": index.count(arguments["state"])})
 
 
+def _marks(index: ServedIndex, arguments: Mapping[str, Any], _request: Frame) -> Frame:
+    marks, following = index.page_of_marks(arguments["start"], arguments["limit"])
+    return Frame({"result": wire.marks_out(marks), "next": following})
+
+
+def _discard(index: ServedIndex, arguments: Mapping[str, Any], _request: Frame) -> Frame:
+    index.discard(wire.marks_in(arguments["marks"]))
+    return Frame({"result": None})
+
+
 def _flush(index: ServedIndex, _arguments: Mapping[str, Any], _request: Frame) -> Frame:
     index.flush()
     return Frame({"result": None})
@@ -198,5 +210,7 @@ _INDEX_CALLS: Mapping[str, Callable[[ServedIndex, Mapping[str, Any], Frame], Fra
     "page": _page,
     "points": _points,
     "count": _count,
+    "marks": _marks,
+    "discard": _discard,
     "flush": _flush,
 }

@@ -15,7 +15,7 @@ from schemas.identity import ChunkId, DocId, Version
 from stream.errors import EmbedstreamError, Fatal, Misuse, Outage, Poison
 from stream.points import DenseVector, Hit, Mark, Point, Put, Repaint, State, StoredPoint, Touch, Write
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Raised when a client of another version of embedstream could misunderstand the owner."""
 
 Wire = list[Any]
@@ -86,6 +86,18 @@ def stored_in(document: DocId, points: Iterable[Wire]) -> list[StoredPoint]:
     return [
         StoredPoint(ChunkId(point), document, Version(version), State(state), digest)
         for point, version, state, digest in points
+    ]
+
+
+def marks_out(marks: Iterable[StoredPoint]) -> list[Wire]:
+    """Of removed ones alone, which is not said again for each."""
+    return [[mark.id, mark.doc_id, mark.version] for mark in marks]
+
+
+def marks_in(marks: Iterable[Wire]) -> list[StoredPoint]:
+    return [
+        StoredPoint(ChunkId(point), DocId(document), Version(version), State.REMOVED)
+        for point, document, version in marks
     ]
 
 

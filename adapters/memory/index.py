@@ -30,8 +30,8 @@ from adapters.admission import (
 from adapters.memory.table import PointTable
 from schemas.chunk_event import Json
 from schemas.identity import ChunkId, DocId
-from stream.points import DenseVector, Hit, Point, StoredPoint, Write
-from stream.ports import Condition, FieldType, Step, VectorIndex, VectorSpec, no_step
+from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write
+from stream.ports import Condition, FieldType, Step, VectorSpec, no_step
 
 
 class MemoryIndex:
@@ -54,8 +54,12 @@ class MemoryIndex:
             with self._table.lock:
                 self._table.apply(write)
 
-    def discard(self, marks: Sequence[StoredPoint]) -> None:
+    def marks(self) -> Iterator[StoredPoint]:
         """See ``stream.ports.MarkBin``."""
+        points = (StoredPoint.of(point.id, point.payload) for point in self.scroll())
+        return (point for point in points if point.state is State.REMOVED)
+
+    def discard(self, marks: Sequence[StoredPoint]) -> None:
         for mark in marks:
             self._step("index.discard")
             with self._table.lock:
@@ -193,9 +197,12 @@ class MemoryCatalog:
                 self._shelf.aliases[alias] = wanted
             return True
 
-    def open(self, name: str) -> VectorIndex:
+    def open(self, name: str) -> MemoryIndex:
         with self._shelf.lock:
             return MemoryIndex(self._collection(name).table, self._step)
+
+    def bin(self, name: str) -> MemoryIndex:
+        return self.open(name)
 
     def close(self) -> None:
         """Nothing is held outside the process."""

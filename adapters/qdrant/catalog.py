@@ -127,6 +127,9 @@ class QdrantCatalog:
         self._step("catalog.switch_alias")
         return move_alias(self._connection, alias, expected, wanted)
 
+    def bin(self, name: str) -> QdrantIndex:
+        return self.open(name)
+
     def open(self, name: str) -> QdrantIndex:
         with self._lock:
             opened = self._open.get(name)

@@ -23,6 +23,7 @@ from adapters.qdrant.layout import Manner, vector_name
 from adapters.qdrant.points import (
     RECORD,
     conditions_filter,
+    discards,
     documents_filter,
     operations,
     payload_of,
@@ -32,7 +33,7 @@ from adapters.qdrant.points import (
 from adapters.qdrant.requests import halves, requests, waves
 from schemas.identity import ChunkId, DocId
 from stream.errors import Outage, Poison
-from stream.points import DenseVector, Hit, Point, StoredPoint, Write
+from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write
 from stream.ports import Condition, FieldType, Step, VectorSpec, no_step
 
 PAGE = 2048
@@ -132,6 +133,17 @@ class QdrantIndex:
         answer = self._connection.call("counting", lambda client: client.count(self.name, wanted, exact=True))
         return int(answer.count)
 
+    def marks(self) -> Iterator[StoredPoint]:
+        """See ``stream.ports.MarkBin``."""
+        for record in self._walk(state_filter(State.REMOVED.value), PAGE, with_payload=_PLANNING):
+            yield StoredPoint.of(ChunkId(str(record.id)), payload_of(record))
+
+    def discard(self, marks: Sequence[StoredPoint]) -> None:
+        size = self._connection.pace.batch_points
+        for start in range(0, len(marks), size):
+            self._step("index.discard")
+            self._update("discarding marks", list(discards(marks[start : start + size])))
+
     def flush(self) -> None:
         """Nothing a server could be asked for; see above what outlives what."""
         self._step("index.flush")
@@ -146,18 +158,21 @@ class QdrantIndex:
         self._step("index.write")
         update = list(operations(portion, self._vector_name))
         try:
-            results = self._connection.call(
-                "writing",
-                lambda client: client.batch_update_points(self.name, update, wait=True, ordering=self._manner.writes),
-                points=True,
-            )
+            self._update("writing", update)
         except TooLarge as error:
             smaller = halves(portion)
             if smaller is None:
                 raise Poison("size", f"A point is larger than the server takes: {error}") from error
             for half in smaller:
                 self._send(half)
-            return
+
+    def _update(self, doing: str, update: list[models.UpdateOperation]) -> None:
+        """One request, acknowledged when it is applied."""
+        results = self._connection.call(
+            doing,
+            lambda client: client.batch_update_points(self.name, update, wait=True, ordering=self._manner.writes),
+            points=True,
+        )
         waited_for = [result.status for result in results if result.status != models.UpdateStatus.COMPLETED]
         if waited_for:
             raise Outage(f"Qdrant at {self._connection.where} took a write and has not applied it ({waited_for[0]}).")

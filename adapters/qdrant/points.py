@@ -19,7 +19,7 @@ import numpy as np
 from qdrant_client import models
 
 from schemas.identity import ChunkId, DocId
-from stream.points import DenseVector, Mark, Payload, Point, Put, Repaint, State, Touch, Write
+from stream.points import DenseVector, Mark, Payload, Point, Put, Repaint, State, StoredPoint, Touch, Write
 from stream.ports import Condition, FieldType
 
 RECORD = str(uuid5(UUID("5f1b1e52-6f0c-5c0a-9a57-0d3ab0b0e3d4"), "the record of a collection"))
@@ -46,6 +46,16 @@ def operations(writes: Sequence[Write], vector_name: str) -> Iterator[models.Upd
         if points:
             condition = models.Filter(must_not=[_newer(version)])
             yield models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=condition))
+
+
+def discards(marks: Sequence[StoredPoint]) -> Iterator[models.UpdateOperation]:
+    """Deletes of marks, each where it is still removed at its version."""
+    removed = _equal("state", models.MatchValue(value=State.REMOVED.value))
+    for version, run in groupby(sorted(marks, key=lambda mark: mark.version), key=lambda mark: mark.version):
+        exactly = models.FieldCondition(key="version", range=models.Range(gte=float(version), lte=float(version)))
+        ids = models.HasIdCondition(has_id=[mark.id for mark in run])
+        selected = models.FilterSelector(filter=models.Filter(must=[ids, removed, exactly]))
+        yield models.DeleteOperation(delete=selected)
 
 
 def documents_filter(documents: Sequence[DocId]) -> models.Filter:

@@ -14,7 +14,7 @@ from stream.change import Change, Ignore, read_change
 from stream.collection import CollectionRecord, from_json
 from stream.errors import Fatal, Misuse, Poison
 from stream.partitioning import partition_of
-from stream.ports import IndexCatalog, Partition, Record, Topics, Unframer, VectorIndex
+from stream.ports import IndexCatalog, MarkBin, Partition, Record, Topics, Unframer, VectorIndex
 from stream.source import Source
 
 
@@ -25,6 +25,7 @@ class LiveCollection:
     name: str
     record: CollectionRecord
     index: VectorIndex
+    bin: MarkBin
 
 
 class NoIndexYet(Fatal):
@@ -48,7 +49,7 @@ def _live(catalog: IndexCatalog, alias: str) -> LiveCollection:
     name = catalog.aliases().get(alias)
     if name is None:
         raise NoIndexYet(f"The index {alias} does not exist yet; an embedder makes it (`embedstream run embedder`).")
-    return LiveCollection(name, from_json(catalog.metadata(name)), catalog.open(name))
+    return LiveCollection(name, from_json(catalog.metadata(name)), catalog.open(name), catalog.bin(name))
 
 
 def source_named(deployment: Deployment, document: DocId) -> Source:

@@ -284,6 +284,9 @@ def _operation(operation: Any) -> models.UpdateOperation:
             return models.SetPayloadOperation(set_payload=_set_payload(operation.set_payload))
         case "overwrite_payload":
             return models.OverwritePayloadOperation(overwrite_payload=_set_payload(operation.overwrite_payload))
+        case "delete_points":
+            wanted = GrpcToRest.convert_filter(operation.delete_points.points.filter)
+            return models.DeleteOperation(delete=models.FilterSelector(filter=wanted))
     raise Refused(400, f"This double knows no {operation.WhichOneof('operation')}")
 
 

@@ -211,6 +211,9 @@ class ServerState:
             case models.OverwritePayloadOperation(overwrite_payload=asked):
                 ids = self._selected(collection, asked)
                 return lambda: ids and self.local.overwrite_payload(collection, asked.payload, points=ids)
+            case models.DeleteOperation(delete=models.FilterSelector() as asked):
+                ids = self._selected(collection, asked)
+                return lambda: ids and self.local.delete(collection, ids)
         raise Refused(400, f"This double knows no {type(operation).__name__}")
 
     def _upsert(self, collection: str, points: list[models.PointStruct]) -> None:
@@ -219,7 +222,9 @@ class ServerState:
         except ValueError as error:
             raise Refused(400, f"Wrong input: {error}") from error
 
-    def _selected(self, collection: str, asked: models.SetPayload) -> list[models.ExtendedPointId]:
+    def _selected(
+        self, collection: str, asked: models.SetPayload | models.FilterSelector
+    ) -> list[models.ExtendedPointId]:
         if asked.filter is None:
             return list(asked.points or [])
         named = [one for one in _listed(asked.filter.must) if isinstance(one, models.HasIdCondition)]
@@ -257,6 +262,8 @@ def _filtered_keys(operations: Iterable[models.UpdateOperation]) -> Iterable[str
             case models.SetPayloadOperation(set_payload=models.SetPayload(filter=wanted)):
                 pass
             case models.OverwritePayloadOperation(overwrite_payload=models.SetPayload(filter=wanted)):
+                pass
+            case models.DeleteOperation(delete=models.FilterSelector(filter=wanted)):
                 pass
             case _:
                 wanted = None

@@ -156,6 +156,11 @@ class UnreliableIndex:
         self._process.step("index.flush")
         self._table.watch.unflushed.clear()
 
+    def marks(self):
+        listed = tuple(self._inner.marks())
+        self._process.step("index.marks answered")
+        return iter(listed)
+
     def discard(self, marks):
         for mark in marks:
             self._process.step("index.discard")

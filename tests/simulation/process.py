@@ -18,8 +18,8 @@ from consumers.opening import open_for_writing
 from consumers.pipeline import Pipeline, PipelineParts
 from consumers.stages import ShrinkingEncoder
 from consumers.workload import Workload
+from operations.purge.purging import Purging, Surroundings
 from stream.errors import Fatal, Outage
-from stream.purge import Purge, purgeable
 
 PLAN_MAX_AGE_S = 1_800.0
 GRACE_S = 3_600.0
@@ -210,16 +210,17 @@ class PurgeProcess(Process):
 
     def run(self):
         world, pair = self.world, self.pair
-        index = UnreliableIndex(world.tables[pair], self)
-        topics = UnreliableBus(world.broker, self).topics()
-        marks = purgeable(world.stored(pair))
-        self.reach("topics.ends")
-        purge = Purge(marks, topics.ends(CHUNKS.name), world.clock.monotonic(), GRACE_S)
-        places = list(purge.ends)
-        world.scheduler.pause(
-            lambda: purge.due(world.clock.monotonic(), topics.committed(pair.embedder_group, places))
+        around = Surroundings(
+            collection=pair.collection,
+            bin=UnreliableIndex(world.tables[pair], self),
+            topics=UnreliableBus(world.broker, self).topics(),
+            chunk_topic=CHUNKS.name,
+            group=pair.embedder_group,
+            grace_s=GRACE_S,
+            now_s=world.clock.monotonic,
+            patience=lambda condition: world.scheduler.pause(condition) or True,
         )
-        index.discard(purge.marks)
+        Purging(around).run()
 
     def may_end_with(self, error):
         return isinstance(error, Outage)

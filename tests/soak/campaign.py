@@ -129,7 +129,7 @@ class Soak:
             lag = self.look()
             if self.at_s >= told:
                 told += _TOLD_S
-                sizes = ", ".join(f"{role} {one.samples[-1][1] >> 20} MB" for role, one in self.memory.items())
+                sizes = ", ".join(f"{role} {one}" for role, one in self.memory.items())
                 say(f"{self.at_s:6.0f} s  {what}: {rate:.1f} updates/s, lag {lag}, {sizes}")
             if until_drained and lag == 0:
                 return True

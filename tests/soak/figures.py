@@ -33,6 +33,9 @@ class Memory:
         self.samples.append((at_s, whole))
         self.own.append((at_s, own))
 
+    def __str__(self):
+        return f"{self.samples[-1][1] / MEGABYTE:.0f} MB ({self.own[-1][1] / MEGABYTE:.0f} without mapped files)"
+
     def since(self, at_s):
         """Slope of the whole, slope of its own memory, first and last megabytes, from this second on."""
         whole = [sample for sample in self.samples if sample[0] >= at_s]

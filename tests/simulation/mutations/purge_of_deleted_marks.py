@@ -1,13 +1,13 @@
 """Purge takes the marks of deleted documents away, too: nothing remembers how new the document was."""
 
-from simulation import process
-
+from adapters.memory.index import MemoryIndex
 from adapters.memory.table import PointTable
-from stream.points import State
+from stream.points import State, StoredPoint
 
 
-def purgeable(points):
-    return tuple(point for point in points if point.state is not State.LIVE)
+def marks(index):
+    points = (StoredPoint.of(point.id, point.payload) for point in index.scroll())
+    return (point for point in points if point.state is not State.LIVE)
 
 
 def discard(table, point, version):
@@ -17,4 +17,4 @@ def discard(table, point, version):
         table._documents[payload["doc_id"]].pop(point)
 
 
-PATCHES = [(process, "purgeable", purgeable), (PointTable, "discard", discard)]
+PATCHES = [(MemoryIndex, "marks", marks), (PointTable, "discard", discard)]

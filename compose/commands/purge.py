@@ -1,0 +1,68 @@
+"""``embedstream purge``: marks of removed chunks, once nothing can need them any more, out of the live collection.
+
+It takes an hour by default, nearly all of which it waits: for the grace (``[index] grace_s``), after which no write
+planned before can come any more, and for the embedders to pass what the chunk topic held when the marks were listed.
+"""
+
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+
+from compose.commands.looking import live_collection
+from compose.deployment import Deployment
+from compose.waiting import wait_until
+from operations.purge.purging import Purging, Report, Surroundings
+from stream.errors import Fatal
+from stream.purge import Purge
+
+WAIT_S = 600.0
+
+
+def purged(deployment: Deployment, *, dry_run: bool, wait_s: float, begun: Callable[[Purge], None]) -> Report:
+    """``begun`` is told what was listed before the wait. Raises Outage and Fatal."""
+    settings = deployment.settings
+    topics = deployment.topics()
+    if not topics.describe([settings.chunks.topic]):
+        raise Fatal(f"The topic {settings.chunks.topic} does not exist: no chunker of this deployment has run yet.")
+    grace_s = settings.index.grace_s
+    deadline = time.monotonic() + grace_s + wait_s
+    with live_collection(deployment) as live:
+        purging = Purging(
+            Surroundings(
+                collection=live.name,
+                bin=live.bin,
+                topics=topics,
+                chunk_topic=settings.chunks.topic,
+                group=deployment.embedder_group,
+                grace_s=grace_s,
+                now_s=time.monotonic,
+                patience=lambda condition: wait_until(condition, deadline),
+                begun=begun,
+            )
+        )
+        report = Report(live.name, len(purging.listed().marks)) if dry_run else purging.run()
+        live.index.flush()
+        return report
+
+
+def show_begun(purge: Purge, console: Console) -> None:
+    minutes = purge.grace_s / 60
+    console.print(
+        f"{len(purge.marks)} marks of removed chunks; they may go in {minutes:.3g} minutes, once the embedders have "
+        "passed what the chunk topic holds now. Interrupted, nothing is taken away; say it again then.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def show(report: Report, console: Console, *, dry_run: bool) -> None:
+    """One line."""
+    listed = f"{report.listed} marks of removed chunks in {report.collection}"
+    if report.unfinished is not None:
+        line = f"nothing taken away: {listed}, but {report.unfinished}"
+    elif dry_run or not report.listed:
+        line = listed
+    else:
+        line = f"{listed}: {report.discarded} are gone, {report.listed - report.discarded} are left"
+    console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Taking the marks of removed chunks away for good: the one hard delete there is."""

@@ -1,0 +1,77 @@
+"""``embedstream purge`` beside a stream that runs, and beside one whose embedders are behind."""
+
+import json
+
+import pytest
+from cdc_events import envelope, row, sentences
+
+pytestmark = pytest.mark.kafka
+
+GRACE = {"name": "docs", "url": "edge:index", "grace_s": 2}
+ROLES = ("chunker", "embedder")
+
+
+def asked(stream, *more):
+    """The exit status and what was said; what a person reads while it waits stands before it."""
+    process = stream.command("purge", "--json", *more)
+    status, said = process.ended(), process.said()
+    return status, json.loads(said[said.index("{\n") :])
+
+
+def write(stream, number, count):
+    """A row of so many sentences; without any it is deleted."""
+    text = sentences(count, f"row {number}")
+    stream.put({"id": number}, envelope("u", row(number, text)) if text else envelope("d", before=row(number, None)))
+
+
+@pytest.fixture
+def stream(new_stream):
+    """Rows that have lost passages, and one that is gone; nobody runs."""
+    stream = new_stream(index=GRACE)
+    stream.create()
+    running = stream.run(*ROLES).ready()
+    for count in (5, 2):
+        for number in range(6):
+            write(stream, number, count)
+        stream.drained()
+    write(stream, 5, 0)
+    stream.drained()
+    running.stop()
+    return stream
+
+
+def test_marks_of_removed_chunks_go_while_the_stream_runs_and_nothing_else_changes(stream):
+    running = stream.run(*ROLES).ready()
+    before = stream.points(None)
+    removed = [id_ for id_, payload in before.items() if payload["state"] == "removed"]
+    assert len(removed) >= 6 * 3
+    assert asked(stream, "--dry-run") == (
+        0,
+        {"collection": stream.deployment().collection, "listed": len(removed), "discarded": 0, "unfinished": None},
+    )
+    status, report = asked(stream)
+    assert (status, report["listed"], report["discarded"]) == (0, len(removed), len(removed))
+    assert stream.points(None) == {id_: payload for id_, payload in before.items() if id_ not in removed}
+    assert stream.points("deleted")
+
+    for number in range(6):
+        write(stream, number, 4)
+    stream.drained()
+    assert {len(texts) for texts in stream.texts().values()} == {4}
+    audit = stream.command("audit", "--all-vectors")
+    assert audit.ended() == 0, audit.said()
+    running.stop()
+
+
+def test_while_the_embedders_are_behind_nothing_is_taken_away_and_it_says_so(stream):
+    write(stream, 0, 1)
+    chunker = stream.run("chunker").ready()
+    stream.chunked()
+    chunker.stop()
+    before = stream.points(None)
+    status, report = asked(stream, "--wait", "1")
+    assert (status, report["discarded"]) == (1, 0)
+    assert "has not committed past offset" in report["unfinished"]
+    assert stream.points(None) == before
+    stream.run("embedder").ready()
+    assert asked(stream, "--wait", "60")[1]["discarded"] > 0
