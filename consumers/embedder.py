@@ -31,6 +31,8 @@ from stream.ports import Clock, Committed, Consumer, Outgoing, Partition, Polled
 
 _LOG = logging.getLogger("embedstream.embedder")
 _STAGE = "embedder"
+RECORDS_A_POLL = 500
+"""At most; by so much what waits in memory may go above ``backlog_tokens``."""
 
 
 class Stopping(Protocol):
@@ -162,7 +164,7 @@ class Embedder:
         consumer: Consumer,
         pipeline: Pipeline,
         stopping: Stopping,
-        max_records: int = 500,
+        max_records: int = RECORDS_A_POLL,
         timeout_s: float = 0.1,
     ) -> None:
         """Until told to stop, then drains and commits. Raises Fatal."""

@@ -21,6 +21,7 @@ from adapters.kafka.topics import KafkaTopics
 from compose.commands.looking import live_collection
 from compose.commands.status import Status, status_of
 from compose.deployment import Deployment
+from compose.native.debezium import Connector
 from compose.run import ROLES
 from compose.settings import load
 from consumers.lag import lag_of
@@ -73,6 +74,13 @@ class Stream:
     def source(self, name: str = "docs", **changed: Any) -> dict[str, Any]:
         mapped = {"name": name, "topic": f"{self.name}.cdc", "title": "title", "text": ["body"]}
         return {**mapped, "fields": {"section": "keyword", "pages": "integer"}, **changed}
+
+    def follow(self, connector: Connector, table: str, name: str) -> "Stream":
+        """Its one source is this table of the connector's database, with as many chunk partitions as rows have."""
+        mapped = self.source(name, topic=connector.topic(table), heartbeat=connector.heartbeat_topic)
+        chunks = {"topic": self.chunks, "partitions": connector.partitions}
+        self.change({"source": [mapped], "chunks": chunks})
+        return self
 
     def change(self, tables: Tables) -> None:
         for name, table in tables.items():
@@ -200,6 +208,15 @@ class Stream:
         shutil.rmtree(self.folder, ignore_errors=True)
         if failures:
             raise failures[0]
+
+
+def records_before(deployment: Deployment, topics: KafkaTopics) -> int:
+    """How many records chunkers and embedders have before them."""
+    groups = {
+        deployment.chunker_group: list(deployment.source_topics),
+        deployment.embedder_group: [deployment.settings.chunks.topic],
+    }
+    return sum(lag.events or 0 for group, names in groups.items() for lag in lag_of(topics, group, names).values())
 
 
 def position(payload: Payload) -> int:

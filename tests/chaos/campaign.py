@@ -16,7 +16,6 @@ import contextlib
 import io
 import itertools
 import random
-import secrets
 import signal
 import subprocess
 import sys
@@ -30,6 +29,8 @@ from chaos.striking import struck
 from chaos.tally import KINDS, Injection, Tally
 from chaos.world import PROTOCOLS, World
 
+from stream.errors import Misuse
+
 _LEAST_ROUNDS = 2
 
 
@@ -42,8 +43,8 @@ def main(arguments=None):
     parser.add_argument("--into", type=Path, default=None, help="a file to keep the outcomes in and to go on from")
     asked = parser.parse_args(arguments)
     try:
-        tally = Tally(secrets.randbelow(10**6), asked.into, asked.seed)
-    except ValueError as error:
+        tally = Tally(asked.into, asked.seed)
+    except Misuse as error:
         parser.error(str(error))
     say(f"seed {tally.seed}")
     # Told to stop, by whichever signal: the servers are ended and what is known so far is told.

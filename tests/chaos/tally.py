@@ -7,12 +7,15 @@ all runs share; each run adds a line that names the commit it ran.
 
 import dataclasses
 import json
+import secrets
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.comparison import Difference
 from chaos.striking import Outcome
+
+from stream.errors import Misuse
 
 KINDS = tuple(kind.name for kind in dataclasses.fields(Difference))
 
@@ -43,17 +46,17 @@ class Injection:
 class Tally:
     """Of the campaign in ``path``, which may not be there yet; None keeps nothing.
 
-    ``seed`` is that of the file if it has one. Raises ValueError where another one was asked for.
+    ``seed`` is what is asked for; without it that of the file, or any. Raises Misuse where the file has another one.
     """
 
-    def __init__(self, seed, path=None, asked=None):
+    def __init__(self, path=None, seed=None):
         self.injections = []
         self.commits = []
         self._path = None if path is None else Path(path)
-        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path and self._path.exists() else []
-        self.seed = json.loads(lines[0])["seed"] if lines else seed
-        if asked not in (None, self.seed):
-            raise ValueError(f"{path} holds a campaign of seed {self.seed}, not of {asked}")
+        lines = self._lines()
+        self.seed = json.loads(lines[0])["seed"] if lines else secrets.randbelow(10**6) if seed is None else seed
+        if seed not in (None, self.seed):
+            raise Misuse(f"{path} holds a campaign of seed {self.seed}, not of {seed}.")
         for line in lines[1:]:
             if "commit" in (said := json.loads(line)):
                 self.commits.append(said["commit"])
@@ -70,6 +73,15 @@ class Tally:
     def add(self, injection):
         self.injections.append(injection)
         self._write(injection.written())
+
+    def _lines(self):
+        """Whole ones: what was being written when a run was killed is taken away, and its injection made again."""
+        if self._path is None or not self._path.exists():
+            return []
+        whole = self._path.read_bytes()
+        whole = whole[: whole.rfind(b"\n") + 1]
+        self._path.write_bytes(whole)
+        return whole.decode().splitlines()
 
     def _write(self, line):
         if self._path is not None:

@@ -23,12 +23,11 @@ from chaos.servers import Servers
 from chaos.table import SOURCE, Table, Writer
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
-from deployed_stream import Stream
+from deployed_stream import Stream, records_before
 from qdrant_process import QdrantProcess
 
 from adapters.kafka.topics import KafkaTopics
 from compose.native import debezium
-from consumers.lag import lag_of
 from stream.errors import EmbedstreamError
 from stream.ports import Partition
 
@@ -54,13 +53,7 @@ class Deployed:
         self.wire = Wire(self.topics, servers.kafka, self.deployment, stream.letter_topic)
 
     def lag(self):
-        groups = {
-            self.deployment.chunker_group: list(self.deployment.source_topics),
-            self.deployment.embedder_group: [self.stream.chunks],
-        }
-        return sum(
-            lag.events or 0 for group, names in groups.items() for lag in lag_of(self.topics, group, names).values()
-        )
+        return records_before(self.deployment, self.topics)
 
     def committed(self):
         """Chunk partition → what the embedders committed of it."""
@@ -97,12 +90,7 @@ class World:
         self.equal_at = 0.0
 
     def _stream(self, **tables):
-        stream = Stream(self.servers.proxy.address, chunks={"partitions": PARTITIONS}, **tables)
-        mapped = stream.source(
-            SOURCE, topic=self.connector.topic(self.table.name), heartbeat=self.connector.heartbeat_topic
-        )
-        stream.change({"source": [mapped], "chunks": {"topic": stream.chunks, "partitions": PARTITIONS}})
-        return stream
+        return Stream(self.servers.proxy.address, **tables).follow(self.connector, self.table.name, SOURCE)
 
     def use(self, protocol):
         """Every member speaks this group protocol from now on."""

