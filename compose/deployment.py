@@ -48,6 +48,10 @@ _BROKER_DEFAULT_BYTES = 1_048_588
 """What a topic takes where its settings may not be read."""
 
 
+_AWAKE_OR_NOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Where the system has it, a clock that goes on while the machine sleeps: a plan ages meanwhile."""
+
+
 class SystemClock:
     """See ``stream.ports.Clock``."""
 
@@ -55,7 +59,7 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(_AWAKE_OR_NOT)
 
 
 @dataclass(frozen=True)

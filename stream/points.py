@@ -60,6 +60,12 @@ class StoredPoint:
         )
 
 
+def removed_mark(point: ChunkId, payload: Payload) -> StoredPoint | None:
+    """The mark of a removed chunk; None for any other point, and for one that somebody else damaged."""
+    whole = isinstance(payload.get("doc_id"), str) and type(payload.get("version")) is int
+    return StoredPoint.of(point, payload) if whole and payload.get("state") == State.REMOVED else None
+
+
 @dataclass(frozen=True, slots=True)
 class Put:
     """Insert or replace a live point: vector and whole payload.

@@ -5,8 +5,8 @@ with their versions; then the ends of the chunk topic are noted. A listed mark m
 
 * the grace is over since: a writer throws away a plan older than half of it before each attempt, so whoever planned
   before the listing has written by then, or never will; and
-* the group has committed past those ends in every partition: what was in the topic is applied, and none of it is read
-  again; and
+* the group is done with all below those ends, for every source that the collection accepts (``stream.caught_up``):
+  what was in the topic is applied, and read again it is stale; and
 * the point is still *removed at the version that was listed*, which the index checks at the moment of the delete.
 
 Marks of deleted documents stay for ever: such a mark alone says how new its document was, and without it any older
@@ -20,27 +20,33 @@ nothing; one that is killed is begun anew. Source: DESIGN 5.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from schemas.identity import Fingerprint
+from stream.caught_up import behind
 from stream.points import StoredPoint
 from stream.ports import Committed, Partition
 
 
 @dataclass(frozen=True, slots=True)
 class Purge:
-    """Marks listed at ``listed_at_s`` (monotonic seconds), and the ends of the chunk topic, noted *after* them."""
+    """Marks listed at ``listed_at_s`` (monotonic seconds), and the ends of the chunk topic, noted *after* them.
+
+    ``lows`` are the first offsets there, ``accepted`` the headers of the events that the collection accepts.
+    """
 
     marks: tuple[StoredPoint, ...]
     ends: Mapping[Partition, int]
+    lows: Mapping[Partition, int]
+    accepted: frozenset[Fingerprint]
     listed_at_s: float
     grace_s: float
 
     def due(self, now_s: float, committed: Mapping[Partition, Committed]) -> bool:
         """Whether the marks may be discarded now. ``committed`` is that of the group which writes the collection."""
-        return now_s - self.listed_at_s > self.grace_s and not self.behind(committed)
+        return self.is_old_enough(now_s) and not self.behind(committed)
 
-    def behind(self, committed: Mapping[Partition, Committed]) -> list[Partition]:
-        """Partitions of which the group has not committed all that was there."""
-        return [
-            place
-            for place, end in self.ends.items()
-            if end > 0 and (place not in committed or committed[place].offset < end)
-        ]
+    def is_old_enough(self, now_s: float) -> bool:
+        return now_s - self.listed_at_s > self.grace_s
+
+    def behind(self, committed: Mapping[Partition, Committed]) -> Mapping[Partition, int]:
+        """Partition → how many offsets the group has still to do of what was there; empty: all is done."""
+        return behind(self.ends, self.lows, committed, self.accepted)

@@ -38,7 +38,7 @@ from adapters.edge.points import (
 from adapters.edge.room import require_room
 from schemas.identity import ChunkId, DocId
 from stream.errors import EmbedstreamError, Fatal
-from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write
+from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write, removed_mark
 from stream.ports import Condition, FieldType, VectorSpec
 
 PAGE = 2048
@@ -91,7 +91,8 @@ class EdgeIndex:
             records, following = self._shard.scroll(
                 _scroll(start, limit, state_filter(State.REMOVED.value), _PLANNING)
             )
-        marks = [StoredPoint.of(ChunkId(str(record.id)), record.payload or {}) for record in records]
+        found = (removed_mark(ChunkId(str(record.id)), record.payload or {}) for record in records)
+        marks = [mark for mark in found if mark is not None]
         return marks, None if following is None else ChunkId(str(following))
 
     def discard(self, marks: Sequence[StoredPoint]) -> None:

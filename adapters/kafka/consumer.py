@@ -10,7 +10,7 @@ earliest record where there is none. An assignment whose committed offsets canno
 took from a member that did not poll, are given back whole: the member leaves the group and joins again.
 
 A partition that stands still although it has records is noticed (``adapters.kafka.stalls``), and the member joins its
-group again, which is what a person would do by starting the process again.
+group again.
 
 FIELD-NOTES 3: ``consume(n, t)`` would let a lone record wait for the rest, so the first is polled and the others are
 whatever stands in the local queue at that moment.
@@ -52,8 +52,8 @@ _PATIENCE_S = 30.0
 time-out: until a dead chunker's transaction ends, the offsets in it are undecided and the broker gives none.
 """
 _PAUSE_S = 0.05
-_ANSWER_S = 2.0
-"""How long a poll that brought nothing may wait for a partition's end."""
+_ANSWER_S = 0.5
+"""How long a poll may wait for a partition's end; where nobody answers, that is not asked for soon again."""
 
 R = TypeVar("R")
 
@@ -100,7 +100,11 @@ class KafkaConsumer:
             self._subscribe()
         if not self._records:
             with self._translated("Reading"):
-                self._sort(self._messages(max_records, timeout_s))
+                messages = self._messages(max_records, timeout_s)
+            self._sort(messages)
+            if len(messages) < max_records:
+                # So the local queue was empty at that moment.
+                self._look_for_a_stall()
         self._raise_kept()
         mine = set(self._mine.values())
         polled = Polled(
@@ -109,8 +113,6 @@ class KafkaConsumer:
         )
         if not polled.records:
             self._witness.raise_heard()
-        if not (polled.records or polled.ends):
-            self._look_for_a_stall()
         self._records, self._ends = [], {}
         return polled
 

@@ -2,9 +2,9 @@
 
 librdkafka can leave a partition paused, or not fetch it any more, where assignments, pauses and resumptions follow
 each other closely (its issue 5591 is one way there). Nothing tells of it: polls come back empty as at the end of the
-partition, and lag grows until somebody starts the process again. So a partition that is silent while polls bring
-nothing is compared with its end as the broker knows it, and one that was behind that end for the patience, with an
-empty local queue before and after, stands still.
+partition, and lag grows until somebody starts the process again. So a partition that is silent for the patience is
+compared with its end as the broker knows it, and one that was below that end once, and still is a patience later,
+with an empty local queue both times, stands still. Time in which nobody polled does not count: nobody fetched then.
 
 No I/O: whoever reads tells what happened and what the broker answered.
 """
@@ -18,6 +18,8 @@ PATIENCE_S = 15.0
 """Between two questions about a partition, and so how long one is silent before it may be found to stand."""
 _MOST_PATIENCE_S = 600.0
 _BETWEEN_QUESTIONS_S = 1.0
+_LONGEST_PAUSE = 0.5
+"""Of the patience: looks that are further apart say nothing of the time between them."""
 
 
 @dataclass(slots=True)
@@ -38,7 +40,7 @@ class StallWatch:
         self._paused: set[Partition] = set()
         self._found: dict[Partition, int] = {}
         """How often each was found to stand since it last moved."""
-        self._asked_at = float("-inf")
+        self._asked_at = self._looked_at = float("-inf")
 
     def start(self, partition: Partition, offset: int, now: float) -> None:
         """It is read from this offset on, or again from there."""
@@ -63,7 +65,11 @@ class StallWatch:
             self._watched[partition] = _Silence(self._watched[partition].reached, now)
 
     def to_ask(self, now: float) -> Partition | None:
-        """After a poll that brought nothing: the partition whose end should be asked for, if any."""
+        """Called when the local queue is empty: the partition whose end should be asked for, if any."""
+        paused_s, self._looked_at = now - self._looked_at, now
+        if paused_s > _LONGEST_PAUSE * self._patience_s:
+            for silence in self._watched.values():
+                silence.since, silence.end = now, None
         if now - self._asked_at < min(_BETWEEN_QUESTIONS_S, self._patience_s):
             return None
         silent = [
@@ -80,6 +86,8 @@ class StallWatch:
         """Whether it stands still, now that the broker says that committed records end there; None: no answer."""
         silence = self._watched[partition]
         before, silence.end, silence.since = silence.end, end, now
+        if end is None:
+            self._asked_at = now + self._patience_s
         found = before is not None and end is not None and silence.reached < before
         if found:
             self._found[partition] = self._found.get(partition, 0) + 1

@@ -30,7 +30,7 @@ from adapters.admission import (
 from adapters.memory.table import PointTable
 from schemas.chunk_event import Json
 from schemas.identity import ChunkId, DocId
-from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write
+from stream.points import DenseVector, Hit, Point, StoredPoint, Write, removed_mark
 from stream.ports import Condition, FieldType, Step, VectorSpec, no_step
 
 
@@ -56,8 +56,8 @@ class MemoryIndex:
 
     def marks(self) -> Iterator[StoredPoint]:
         """See ``stream.ports.MarkBin``."""
-        points = (StoredPoint.of(point.id, point.payload) for point in self.scroll())
-        return (point for point in points if point.state is State.REMOVED)
+        found = (removed_mark(point.id, point.payload) for point in self.scroll())
+        return (mark for mark in found if mark is not None)
 
     def discard(self, marks: Sequence[StoredPoint]) -> None:
         for mark in marks:

@@ -128,6 +128,8 @@ class QdrantCatalog:
         return move_alias(self._connection, alias, expected, wanted)
 
     def bin(self, name: str) -> QdrantIndex:
+        """Raises Fatal for a server that may undo a delete when it starts again."""
+        self._connection.require_lasting_deletes()
         return self.open(name)
 
     def open(self, name: str) -> QdrantIndex:

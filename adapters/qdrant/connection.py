@@ -76,6 +76,15 @@ class Connection:
                 self._version = version
         return self._version
 
+    def require_lasting_deletes(self) -> None:
+        """Raises Fatal for a server that may undo a delete by condition when it starts again (its issue 9575)."""
+        version = self.version()
+        if (_numbers(version) or OLDEST) < RECOMMENDED:
+            raise Fatal(
+                f"Qdrant at {self.where} is version {version}, which may undo a delete when it starts again; upgrade "
+                "the server to 1.19 or later to purge."
+            )
+
     def close(self) -> None:
         """Waits for what is in flight. Later calls raise Fatal; a second closing does nothing."""
         if not self._closed:
@@ -163,10 +172,9 @@ def _content(file: str) -> bytes:
 
 
 def _check(version: str, where: str) -> None:
-    numbers = re.match(r"(\d+)\.(\d+)", version)
-    if numbers is None:
+    found = _numbers(version)
+    if found is None:
         raise Fatal(f"What answers at {where} calls itself version {version!r}; see whether index.url is a Qdrant.")
-    found = (int(numbers[1]), int(numbers[2]))
     if found < OLDEST:
         raise Fatal(
             f"Qdrant at {where} is version {version}, which does not keep the conditions of writes as this index "
@@ -178,6 +186,11 @@ def _check(version: str, where: str) -> None:
             where,
             version,
         )
+
+
+def _numbers(version: str) -> tuple[int, int] | None:
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    return None if numbers is None else (int(numbers[1]), int(numbers[2]))
 
 
 def _gravity(error: BaseException) -> tuple[int, float]:

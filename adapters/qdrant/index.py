@@ -23,7 +23,7 @@ from adapters.qdrant.layout import Manner, vector_name
 from adapters.qdrant.points import (
     RECORD,
     conditions_filter,
-    discards,
+    discarding,
     documents_filter,
     operations,
     payload_of,
@@ -33,7 +33,7 @@ from adapters.qdrant.points import (
 from adapters.qdrant.requests import halves, requests, waves
 from schemas.identity import ChunkId, DocId
 from stream.errors import Outage, Poison
-from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write
+from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write, removed_mark
 from stream.ports import Condition, FieldType, Step, VectorSpec, no_step
 
 PAGE = 2048
@@ -136,13 +136,15 @@ class QdrantIndex:
     def marks(self) -> Iterator[StoredPoint]:
         """See ``stream.ports.MarkBin``."""
         for record in self._walk(state_filter(State.REMOVED.value), PAGE, with_payload=_PLANNING):
-            yield StoredPoint.of(ChunkId(str(record.id)), payload_of(record))
+            mark = removed_mark(ChunkId(str(record.id)), payload_of(record))
+            if mark is not None:
+                yield mark
 
     def discard(self, marks: Sequence[StoredPoint]) -> None:
         size = self._connection.pace.batch_points
         for start in range(0, len(marks), size):
             self._step("index.discard")
-            self._update("discarding marks", list(discards(marks[start : start + size])))
+            self._update("discarding marks", [discarding(marks[start : start + size])])
 
     def flush(self) -> None:
         """Nothing a server could be asked for; see above what outlives what."""

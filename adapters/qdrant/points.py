@@ -48,14 +48,17 @@ def operations(writes: Sequence[Write], vector_name: str) -> Iterator[models.Upd
             yield models.UpsertOperation(upsert=models.PointsList(points=points, update_filter=condition))
 
 
-def discards(marks: Sequence[StoredPoint]) -> Iterator[models.UpdateOperation]:
-    """Deletes of marks, each where it is still removed at its version."""
+def discarding(marks: Sequence[StoredPoint]) -> models.UpdateOperation:
+    """The delete of marks, each where it is still removed at its version. One operation, because a server lets nobody
+    else write while it looks for what a filter names.
+    """
     removed = _equal("state", models.MatchValue(value=State.REMOVED.value))
+    of_versions: list[models.Condition] = []
     for version, run in groupby(sorted(marks, key=lambda mark: mark.version), key=lambda mark: mark.version):
         exactly = models.FieldCondition(key="version", range=models.Range(gte=float(version), lte=float(version)))
-        ids = models.HasIdCondition(has_id=[mark.id for mark in run])
-        selected = models.FilterSelector(filter=models.Filter(must=[ids, removed, exactly]))
-        yield models.DeleteOperation(delete=selected)
+        of_versions.append(models.Filter(must=[models.HasIdCondition(has_id=[mark.id for mark in run]), exactly]))
+    selected = models.Filter(must=[removed], should=of_versions)
+    return models.DeleteOperation(delete=models.FilterSelector(filter=selected))
 
 
 def documents_filter(documents: Sequence[DocId]) -> models.Filter:

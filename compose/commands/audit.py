@@ -17,20 +17,18 @@ from rich.console import Console
 from adapters.kafka.producer import KafkaProducer
 from adapters.kafka.reader import read_partitions
 from compose.commands.dead_letters import printable
-from compose.commands.looking import NoIndexYet
+from compose.commands.looking import own_collection
 from compose.deployment import Deployment
 from compose.waiting import wait_until
-from consumers.lineage_watch import current_lineages
 from consumers.opening import OpenCollection
 from consumers.stages import ShrinkingEncoder
 from operations.audit.auditing import Audit, Scope
 from operations.audit.report import Report
 from operations.audit.surroundings import Surroundings
 from stream import probes
-from stream.collection import from_json
 from stream.errors import Fatal, Misuse
 from stream.points import DenseVector
-from stream.ports import IndexCatalog, Partition, Record, Topics
+from stream.ports import Partition, Record, Topics
 from stream.revision import ChunkTopic
 from stream.sample import size_to_find
 
@@ -58,14 +56,9 @@ def audited(deployment: Deployment, asked: Asked) -> Report:
     """Looks, and repairs where that is asked for. Raises Fatal, Misuse and Outage."""
     since_ms = instant_ms(asked)
     _refuse_strangers(deployment, asked)
-    index = deployment.settings.index
-    if index.not_made_yet:
-        raise NoIndexYet(f"There is no index in {index.folder} yet; `embedstream run all` makes it.")
     with ExitStack() as opened:
-        catalog = deployment.catalog(serve=False)
-        opened.callback(catalog.close)
         topics = deployment.topics()
-        collection = _collection(deployment, catalog, topics)
+        _, collection = opened.enter_context(own_collection(deployment, topics))
         producer = None
         if asked.repair:
             producer = KafkaProducer(deployment.settings.kafka.properties)
@@ -81,7 +74,7 @@ def audited(deployment: Deployment, asked: Asked) -> Report:
             collection=collection.name,
             admission=collection.admission,
             index=collection.index,
-            store_text=index.store_text,
+            store_text=deployment.settings.index.store_text,
             fit_title=deployment.cutter.embedded_title,
             encode=_encode(deployment, collection) if looks_at_vectors else None,
             producer=producer,
@@ -113,18 +106,6 @@ def records_of(
     """Reads partitions of this deployment's broker."""
     given = deployment.settings.kafka.properties
     return lambda places, starts: read_partitions(given, places, starts)
-
-
-def _collection(deployment: Deployment, catalog: IndexCatalog, topics: Topics) -> OpenCollection:
-    """Raises Fatal where the configuration is not that of its writer, or its versions are not comparable any more."""
-    name = deployment.collection
-    if name not in catalog.collections():
-        raise NoIndexYet(f"There is no collection {name} yet; an embedder makes it (`embedstream run embedder`).")
-    record = from_json(catalog.metadata(name))
-    record.joined(
-        deployment.contract, current_lineages(topics, deployment.source_topics, deployment.settings.chunks.topic)
-    )
-    return OpenCollection(name, record, catalog.open(name))
 
 
 def _chunk_topic(deployment: Deployment, topics: Topics) -> ChunkTopic:

@@ -26,7 +26,7 @@ from operations.erase.surroundings import Collection, Surroundings
 from schemas.chunk_event import Json
 from schemas.identity import DocId
 from stream.collection import from_json
-from stream.errors import Fatal
+from stream.errors import Fatal, Misuse
 from stream.kept_letter import KeptLetter
 from stream.letter_selection import Selection
 from stream.ports import IndexCatalog
@@ -35,9 +35,14 @@ from stream.revision import ChunkTopic
 
 
 def erased(deployment: Deployment, documents: Sequence[DocId], *, dry_run: bool, wait_s: float) -> Report:
-    """What became of each, and what is left. Raises Outage and Fatal."""
-    deadline = time.monotonic() + wait_s
+    """What became of each, and what is left. Raises Outage, Fatal and Misuse."""
     settings = deployment.settings
+    if wait_s > settings.index.plan_max_age_s:
+        raise Misuse(
+            f"--wait {wait_s:g} is too long: what an erasure writes must not be older than half of [index] grace_s, "
+            f"{settings.index.plan_max_age_s:g} seconds."
+        )
+    deadline = time.monotonic() + wait_s
     topics = deployment.topics()
     info = topics.describe([settings.chunks.topic]).get(settings.chunks.topic)
     if info is None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 from adapters.kafka.reader import read_partitions
 from compose.deployment import Deployment
+from consumers.lineage_watch import current_lineages
+from consumers.opening import OpenCollection
 from schemas import chunk_codec
 from schemas.chunk_event import ChunkEvent
 from schemas.identity import DocId, Version, source_of
@@ -14,7 +16,7 @@ from stream.change import Change, Ignore, read_change
 from stream.collection import CollectionRecord, from_json
 from stream.errors import Fatal, Misuse, Poison
 from stream.partitioning import partition_of
-from stream.ports import IndexCatalog, MarkBin, Partition, Record, Topics, Unframer, VectorIndex
+from stream.ports import IndexCatalog, Partition, Record, Topics, Unframer, VectorIndex
 from stream.source import Source
 
 
@@ -25,7 +27,6 @@ class LiveCollection:
     name: str
     record: CollectionRecord
     index: VectorIndex
-    bin: MarkBin
 
 
 class NoIndexYet(Fatal):
@@ -49,7 +50,26 @@ def _live(catalog: IndexCatalog, alias: str) -> LiveCollection:
     name = catalog.aliases().get(alias)
     if name is None:
         raise NoIndexYet(f"The index {alias} does not exist yet; an embedder makes it (`embedstream run embedder`).")
-    return LiveCollection(name, from_json(catalog.metadata(name)), catalog.open(name), catalog.bin(name))
+    return LiveCollection(name, from_json(catalog.metadata(name)), catalog.open(name))
+
+
+@contextmanager
+def own_collection(deployment: Deployment, topics: Topics) -> Iterator[tuple[IndexCatalog, OpenCollection]]:
+    """That of this configuration's contract and generation, whatever the index's name stands for, and its catalog.
+
+    Raises Fatal where there is none, where the configuration is not that of its writer, or where its versions are not
+    comparable any more.
+    """
+    settings = deployment.settings
+    if settings.index.not_made_yet:
+        raise NoIndexYet(f"There is no index in {settings.index.folder} yet; `embedstream run all` makes it.")
+    name = deployment.collection
+    with closing(deployment.catalog(serve=False)) as catalog:
+        if name not in catalog.collections():
+            raise NoIndexYet(f"There is no collection {name} yet; an embedder makes it (`embedstream run embedder`).")
+        record = from_json(catalog.metadata(name))
+        record.joined(deployment.contract, current_lineages(topics, deployment.source_topics, settings.chunks.topic))
+        yield catalog, OpenCollection(name, record, catalog.open(name))
 
 
 def source_named(deployment: Deployment, document: DocId) -> Source:

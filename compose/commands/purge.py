@@ -1,19 +1,22 @@
-"""``embedstream purge``: marks of removed chunks, once nothing can need them any more, out of the live collection.
+"""``embedstream purge``: marks of removed chunks, once nothing can need them any more, out of this deployment's own
+collection.
 
 It takes an hour by default, nearly all of which it waits: for the grace (``[index] grace_s``), after which no write
 planned before can come any more, and for the embedders to pass what the chunk topic held when the marks were listed.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 
-from compose.commands.looking import live_collection
+from compose.commands.looking import own_collection
 from compose.deployment import Deployment
-from compose.waiting import wait_until
+from compose.waiting import outlasting, wait_until
 from operations.purge.purging import Purging, Report, Surroundings
 from stream.errors import Fatal
+from stream.ports import MarkBin
 from stream.purge import Purge
 
 WAIT_S = 600.0
@@ -25,32 +28,42 @@ def purged(deployment: Deployment, *, dry_run: bool, wait_s: float, begun: Calla
     topics = deployment.topics()
     if not topics.describe([settings.chunks.topic]):
         raise Fatal(f"The topic {settings.chunks.topic} does not exist: no chunker of this deployment has run yet.")
+    with own_collection(deployment, topics) as (_, collection):
+        accepted = collection.admission.sources
     grace_s = settings.index.grace_s
-    deadline = time.monotonic() + grace_s + wait_s
-    with live_collection(deployment) as live:
-        purging = Purging(
-            Surroundings(
-                collection=live.name,
-                bin=live.bin,
-                topics=topics,
-                chunk_topic=settings.chunks.topic,
-                group=deployment.embedder_group,
-                grace_s=grace_s,
-                now_s=time.monotonic,
-                patience=lambda condition: wait_until(condition, deadline),
-                begun=begun,
-            )
+    purging = Purging(
+        Surroundings(
+            collection=collection.name,
+            opened=lambda: _bin(deployment),
+            accepted=frozenset(accepted),
+            topics=topics,
+            chunk_topic=settings.chunks.topic,
+            group=deployment.embedder_group,
+            grace_s=grace_s,
+            now_s=time.monotonic,
+            patience=lambda condition: wait_until(condition, time.monotonic() + grace_s + wait_s),
+            begun=begun,
+            outlasting=lambda call: outlasting(call, wait_s),
         )
-        report = Report(live.name, len(purging.listed().marks)) if dry_run else purging.run()
-        live.index.flush()
-        return report
+    )
+    if dry_run:
+        listed = len(purging.listed().marks)
+        return Report(collection.name, listed, listed)
+    return purging.run()
+
+
+@contextmanager
+def _bin(deployment: Deployment) -> Iterator[MarkBin]:
+    with own_collection(deployment, deployment.topics()) as (catalog, collection):
+        yield catalog.bin(collection.name)
+        collection.index.flush()
 
 
 def show_begun(purge: Purge, console: Console) -> None:
     minutes = purge.grace_s / 60
     console.print(
         f"{len(purge.marks)} marks of removed chunks; they may go in {minutes:.3g} minutes, once the embedders have "
-        "passed what the chunk topic holds now. Interrupted, nothing is taken away; say it again then.",
+        "passed what the chunk topic holds now. Interrupted before, nothing is taken away; say it again then.",
         markup=False,
         soft_wrap=True,
     )
@@ -64,5 +77,5 @@ def show(report: Report, console: Console, *, dry_run: bool) -> None:
     elif dry_run or not report.listed:
         line = listed
     else:
-        line = f"{listed}: {report.discarded} are gone, {report.listed - report.discarded} are left"
+        line = f"{listed}: {report.left} are left as they were"
     console.print(line, markup=False, soft_wrap=True)

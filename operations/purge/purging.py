@@ -1,20 +1,30 @@
 """One run of a purge: list the marks, note the ends, wait for the grace and the group, take away what is unchanged.
 
 When the marks may go, and why, is decided in ``stream.purge``; this is its loop. It keeps nothing: one that is killed
-is begun anew. It waits as long as the patience that it was given, and where that ends first, nothing was taken away.
+is begun anew. The collection is open only while it is looked at, never during the wait, so whoever owns an index in a
+folder may come and go.
 """
 
+import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 
 from schemas.chunk_event import Json
+from schemas.identity import Fingerprint
+from stream.errors import Outage
 from stream.ports import MarkBin, Topics
 from stream.purge import Purge
 
 MARKS_A_RUN = 1_000_000
 """Marks that are held in memory between listing and discarding, some 300 bytes each."""
 _MARKS_A_CALL = 4_096
+_LOG = logging.getLogger("embedstream.purge")
+
+
+def _once(call: Callable[[], int]) -> int:
+    return call()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +32,14 @@ class Surroundings:
     """What a purge of one collection works with."""
 
     collection: str
-    bin: MarkBin
+    opened: Callable[[], AbstractContextManager[MarkBin]]
+    """The collection, for the length of a block."""
+    accepted: frozenset[Fingerprint]
+    """Headers of the events that it accepts."""
     topics: Topics
     chunk_topic: str
     group: str
-    """Of the embedders that write the collection."""
+    """Of the embedders that write it."""
     grace_s: float
     now_s: Callable[[], float]
     """Monotonic seconds."""
@@ -34,22 +47,24 @@ class Surroundings:
     """Asks again and again until the answer is yes; False where that took too long."""
     begun: Callable[[Purge], None] = lambda _purge: None
     """Told when the marks are listed, before the wait."""
+    outlasting: Callable[[Callable[[], int]], int] = _once
+    """Makes a call that may be made again, over outages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``listed`` marks, of which ``discarded`` are gone. ``unfinished`` says why none was taken away."""
+    """``left`` of the ``listed`` marks are there as they were listed. ``unfinished`` says why none was taken away."""
 
     collection: str
     listed: int
-    discarded: int = 0
+    left: int
     unfinished: str | None = None
 
     def to_json(self) -> dict[str, Json]:
         return {
             "collection": self.collection,
             "listed": self.listed,
-            "discarded": self.discarded,
+            "left": self.left,
             "unfinished": self.unfinished,
         }
 
@@ -64,39 +79,52 @@ class Purging:
     def listed(self) -> Purge:
         """The marks, then the ends: in this order, so that what wrote a mark lies below the ends."""
         around = self._around
-        marks = tuple(islice(around.bin.marks(), self._most))
+        with around.opened() as bin_:
+            marks = tuple(islice(bin_.marks(), self._most))
         ends = around.topics.ends(around.chunk_topic)
-        return Purge(marks, ends, around.now_s(), around.grace_s)
+        lows = around.topics.low_watermarks(around.chunk_topic)
+        return Purge(marks, ends, lows, around.accepted, around.now_s(), around.grace_s)
 
     def run(self) -> Report:
         """Raises Outage and Fatal of bus and index; marks that were taken away by then stay away."""
         around = self._around
         purge = self.listed()
         if not purge.marks:
-            return Report(around.collection, 0)
+            return Report(around.collection, 0, 0)
         around.begun(purge)
         if not around.patience(lambda: self._is_due(purge)):
-            return Report(around.collection, len(purge.marks), unfinished=self._behind(purge))
-        for start in range(0, len(purge.marks), _MARKS_A_CALL):
-            around.bin.discard(purge.marks[start : start + _MARKS_A_CALL])
-        versions = {mark.id: mark.version for mark in purge.marks}
-        # A mark that was revived, or marked anew at another version, is not of those that were listed.
-        left = sum(versions.get(mark.id) == mark.version for mark in around.bin.marks())
-        return Report(around.collection, len(purge.marks), len(purge.marks) - left)
+            return Report(around.collection, len(purge.marks), len(purge.marks), self._why(purge))
+        left = around.outlasting(lambda: self._taken(purge))
+        return Report(around.collection, len(purge.marks), left)
 
     def _is_due(self, purge: Purge) -> bool:
+        """An outage of the broker is no answer, and the grace is not waited for twice because of it."""
         around = self._around
-        if around.now_s() - purge.listed_at_s <= purge.grace_s:
-            # The group is asked only once its answer matters.
+        if not purge.is_old_enough(around.now_s()):
             return False
-        return purge.due(around.now_s(), around.topics.committed(around.group, list(purge.ends)))
+        try:
+            return purge.due(around.now_s(), around.topics.committed(around.group, list(purge.ends)))
+        except Outage as outage:
+            _LOG.warning("Where the embedders are cannot be asked: %s", outage)
+            return False
 
-    def _behind(self, purge: Purge) -> str:
-        behind = purge.behind(self._around.topics.committed(self._around.group, list(purge.ends)))
-        if not behind:
+    def _taken(self, purge: Purge) -> int:
+        """Takes them away; how many are left as they were listed. Made twice it does no more than once."""
+        with self._around.opened() as bin_:
+            for start in range(0, len(purge.marks), _MARKS_A_CALL):
+                bin_.discard(purge.marks[start : start + _MARKS_A_CALL])
+            versions = {mark.id: mark.version for mark in purge.marks}
+            return sum(versions.get(mark.id) == mark.version for mark in bin_.marks())
+
+    def _why(self, purge: Purge) -> str:
+        around = self._around
+        if not purge.is_old_enough(around.now_s()):
             return "the grace is not over yet; wait longer."
-        first = behind[0]
+        behind = purge.behind(around.topics.committed(around.group, list(purge.ends)))
+        if not behind:
+            return "the broker did not say in time where the embedders are; say it again."
+        place, offsets = min(behind.items())
         return (
-            f"group {self._around.group} has not committed past offset {purge.ends[first]} of "
-            f"{first.topic} [{first.number}]; let its embedders catch up, then say it again."
+            f"group {around.group} has {offsets} offsets of {place.topic} [{place.number}] before it that were there "
+            "when the marks were listed; let its embedders catch up, then say it again."
         )

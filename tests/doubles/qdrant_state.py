@@ -227,7 +227,7 @@ class ServerState:
     ) -> list[models.ExtendedPointId]:
         if asked.filter is None:
             return list(asked.points or [])
-        named = [one for one in _listed(asked.filter.must) if isinstance(one, models.HasIdCondition)]
+        named = [one for one in _all_conditions(asked.filter) if isinstance(one, models.HasIdCondition)]
         stored = self._stored(collection, [point for one in named for point in one.has_id])
         return [record.id for record in stored.values() if _holds(asked.filter, record)]
 
@@ -267,13 +267,18 @@ def _filtered_keys(operations: Iterable[models.UpdateOperation]) -> Iterable[str
                 pass
             case _:
                 wanted = None
-        for one in _conditions(wanted) if wanted is not None else ():
+        for one in _all_conditions(wanted) if wanted is not None else ():
             if isinstance(one, models.FieldCondition):
                 yield one.key
 
 
-def _conditions(wanted: models.Filter) -> list[models.Condition]:
-    return [*_listed(wanted.must), *_listed(wanted.must_not)]
+def _all_conditions(wanted: models.Filter) -> Iterable[models.Condition]:
+    """Those of filters within it too."""
+    for one in [*_listed(wanted.must), *_listed(wanted.must_not), *_listed(wanted.should)]:
+        if isinstance(one, models.Filter):
+            yield from _all_conditions(one)
+        else:
+            yield one
 
 
 def _listed(conditions: models.Condition | list[models.Condition] | None) -> list[models.Condition]:

@@ -216,6 +216,12 @@ def test_a_chunker_that_is_behind_is_waited_for_and_then_told(stream):
     assert f"The chunker has not read all of {stream.cdc} yet" in said
 
 
+def test_one_that_would_wait_longer_than_its_writes_may_be_old_is_misuse(stream):
+    status, said = erase(stream, "docs/1", "--wait", "1801")
+    assert status == 2
+    assert "--wait 1801 is too long" in said
+
+
 def test_what_nobody_knows_and_what_is_no_document_are_told_apart(stream):
     running = stream.run().ready()
     stream.drained()

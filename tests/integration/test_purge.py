@@ -4,6 +4,7 @@ import json
 
 import pytest
 from cdc_events import envelope, row, sentences
+from stream_process import wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -45,12 +46,11 @@ def test_marks_of_removed_chunks_go_while_the_stream_runs_and_nothing_else_chang
     before = stream.points(None)
     removed = [id_ for id_, payload in before.items() if payload["state"] == "removed"]
     assert len(removed) >= 6 * 3
-    assert asked(stream, "--dry-run") == (
-        0,
-        {"collection": stream.deployment().collection, "listed": len(removed), "discarded": 0, "unfinished": None},
-    )
+    collection, all_of_them = stream.deployment().collection, len(removed)
+    told = {"collection": collection, "listed": all_of_them, "left": all_of_them, "unfinished": None}
+    assert asked(stream, "--dry-run") == (0, told)
     status, report = asked(stream)
-    assert (status, report["listed"], report["discarded"]) == (0, len(removed), len(removed))
+    assert (status, report["listed"], report["left"]) == (0, all_of_them, 0)
     assert stream.points(None) == {id_: payload for id_, payload in before.items() if id_ not in removed}
     assert stream.points("deleted")
 
@@ -70,8 +70,21 @@ def test_while_the_embedders_are_behind_nothing_is_taken_away_and_it_says_so(str
     chunker.stop()
     before = stream.points(None)
     status, report = asked(stream, "--wait", "1")
-    assert (status, report["discarded"]) == (1, 0)
-    assert "has not committed past offset" in report["unfinished"]
+    assert (status, report["left"]) == (1, report["listed"])
+    assert "before it that were there when the marks were listed" in report["unfinished"]
     assert stream.points(None) == before
+
+
+def test_one_that_waits_keeps_nobody_from_the_index(stream):
+    """An embedder that starts meanwhile owns the folder, and with it the purge's delete."""
+    write(stream, 0, 1)
+    chunker = stream.run("chunker").ready()
+    stream.chunked()
+    chunker.stop()
+    purge = stream.command("purge", "--json", "--wait", "60")
+    wait_for(lambda: "marks of removed chunks" in purge.said(), "the purge to wait")
     stream.run("embedder").ready()
-    assert asked(stream, "--wait", "60")[1]["discarded"] > 0
+    assert purge.ended() == 0, purge.said()
+    listed = json.loads(purge.said()[purge.said().index("{\n") :])
+    assert (listed["left"], listed["unfinished"]) == (0, None)
+    assert len(stream.points("removed")) < listed["listed"]

@@ -5,7 +5,7 @@ SIGSTOP (a *zombie*, once others have its partitions: it goes on later as if not
 evicted while it runs. Whatever ends it by itself is looked at: only a chunker that was fenced may stop as Fatal.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from simulation.deployment import CHUNKS, INDEX, LETTERS, SOURCE
 from simulation.network import Fate, UnreliableBus, UnreliableIndex
@@ -212,7 +212,8 @@ class PurgeProcess(Process):
         world, pair = self.world, self.pair
         around = Surroundings(
             collection=pair.collection,
-            bin=UnreliableIndex(world.tables[pair], self),
+            opened=lambda: nullcontext(UnreliableIndex(world.tables[pair], self)),
+            accepted=frozenset(world.admissions[pair].sources),
             topics=UnreliableBus(world.broker, self).topics(),
             chunk_topic=CHUNKS.name,
             group=pair.embedder_group,

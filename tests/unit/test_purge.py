@@ -5,11 +5,13 @@ from embedding_world import memory_index
 from stream_world import ENCODER, revision
 
 from schemas.identity import document_point_id
+from stream.claim import Claim
 from stream.delta import plan_revision
 from stream.points import Mark, State, StoredPoint
-from stream.ports import Committed, Partition
+from stream.ports import Partition
 from stream.purge import Purge
 
+HEADER = "abc"
 LEFT, RIGHT = Partition("kb.chunks", 0), Partition("kb.chunks", 1)
 REMOVED = StoredPoint(document_point_id("docs/1"), "docs/1", 5, State.REMOVED)
 
@@ -40,12 +42,19 @@ def removed(index):
     ids=["both are past", "the grace lasts", "the group is behind", "a partition was never committed"],
 )
 def test_marks_wait_for_the_grace_and_for_the_group(now, committed, due):
-    purge = Purge((REMOVED,), {LEFT: 7, RIGHT: 3}, 0.0, 3_600.0)
-    assert purge.due(now, {place: Committed(offset) for place, offset in committed.items()}) is due
+    purge = Purge((REMOVED,), {LEFT: 7, RIGHT: 3}, {LEFT: 0, RIGHT: 1}, frozenset({HEADER}), 0.0, 3_600.0)
+    claims = {place: Claim({HEADER: offset}).committed(offset) for place, offset in committed.items()}
+    assert purge.due(now, claims) is due
 
 
 def test_a_partition_without_records_is_not_waited_for():
-    assert Purge((REMOVED,), {LEFT: 0}, 0.0, 1.0).due(2.0, {})
+    assert Purge((REMOVED,), {LEFT: 4}, {LEFT: 4}, frozenset({HEADER}), 0.0, 1.0).due(2.0, {})
+
+
+def test_marks_wait_for_a_source_that_joined():
+    purge = Purge((REMOVED,), {LEFT: 7}, {LEFT: 0}, frozenset({HEADER, "joined"}), 0.0, 1.0)
+    assert not purge.due(2.0, {LEFT: Claim({HEADER: 7, "joined": 3}).committed(7)})
+    assert purge.due(2.0, {LEFT: Claim({HEADER: 7, "joined": 7}).committed(7)})
 
 
 def test_what_is_discarded_is_gone_and_its_document_is_as_new_as_before():

@@ -11,32 +11,48 @@ ONE, OTHER = Partition("docs", 0), Partition("docs", 1)
 PATIENCE_S = 10.0
 
 
+class Watched:
+    """A partition that is read from offset 5 on, by somebody who looks once a second."""
+
+    def __init__(self):
+        self.watch = StallWatch(PATIENCE_S)
+        self.now = 0.0
+        self.watch.start(ONE, 5, self.now)
+        self.watch.to_ask(self.now)
+        self.asked = []
+        """Moment and answer of each question."""
+
+    def until(self, moment, end):
+        """Looks until then, while committed records end there; whether it was found to stand."""
+        found = False
+        while self.now < moment:
+            self.now += 1.0
+            partition = self.watch.to_ask(self.now)
+            if partition is not None:
+                found = self.watch.stands(partition, end, self.now)
+                self.asked.append(self.now)
+                if found:
+                    return True
+        return found
+
+
 @pytest.fixture
-def watch():
-    watch = StallWatch(PATIENCE_S)
-    watch.start(ONE, 5, 0.0)
-    return watch
+def watched():
+    return Watched()
 
 
-def asked(watch, now, end):
-    """Whether it stands, after a question at that moment; None where nothing is to be asked."""
-    partition = watch.to_ask(now)
-    return None if partition is None else watch.stands(partition, end, now)
+def test_one_that_was_behind_its_end_for_the_patience_stands(watched):
+    assert not watched.until(19.0, 6)
+    assert watched.until(20.0, 6)
+    assert watched.asked == [10.0, 20.0]
 
 
-def test_one_that_was_behind_its_end_for_the_patience_stands(watch):
-    assert asked(watch, 9.9, 6) is None
-    assert asked(watch, 10.0, 6) is False
-    assert asked(watch, 19.9, 6) is None
-    assert asked(watch, 20.0, 6) is True
-
-
-def test_one_at_its_end_does_not_stand_however_long(watch):
-    assert [asked(watch, now, 5) for now in (10.0, 20.0, 30.0)] == [False] * 3
+def test_one_at_its_end_does_not_stand_however_long(watched):
+    assert not watched.until(35.0, 5)
     # Nor one behind an end that is new since the last question.
-    assert asked(watch, 40.0, 6) is False
-    watch.moved(ONE, 6, 41.0)
-    assert [asked(watch, now, 6) for now in (51.0, 61.0)] == [False] * 2
+    assert not watched.until(40.0, 6)
+    watched.watch.moved(ONE, 6, 41.0)
+    assert not watched.until(90.0, 6)
 
 
 @pytest.mark.parametrize(
@@ -50,45 +66,58 @@ def test_one_at_its_end_does_not_stand_however_long(watch):
     ],
     ids=["moved", "rewound", "paused", "resumed", "left"],
 )
-def test_whatever_happened_meanwhile_begins_the_patience_anew(watch, happens):
-    assert asked(watch, 10.0, 9) is False
-    happens(watch)
-    assert asked(watch, 20.0, 9) is None
+def test_whatever_happened_meanwhile_begins_the_patience_anew(watched, happens):
+    watched.until(15.0, 9)
+    happens(watched.watch)
+    watched.until(24.0, 9)
+    assert watched.asked == [10.0]
 
 
-def test_a_question_without_an_answer_says_nothing(watch):
-    assert [asked(watch, now, end) for now, end in ((10.0, 9), (20.0, None), (30.0, 9))] == [False] * 3
-    assert asked(watch, 40.0, 9) is True
+def test_time_in_which_nobody_looked_does_not_count(watched):
+    watched.until(11.0, 9)
+    watched.now = 40.0
+    assert not watched.until(50.0, 9)
+    assert watched.asked == [10.0]
+    assert watched.until(61.0, 9)
 
 
-def test_the_longest_silent_is_asked_for_first_and_not_all_at_once(watch):
-    watch.start(OTHER, 0, -1.0)
-    assert watch.to_ask(10.0) == OTHER
-    watch.stands(OTHER, 0, 10.0)
-    assert watch.to_ask(10.5) is None
-    assert watch.to_ask(11.0) == ONE
+def test_a_question_without_an_answer_says_nothing_and_is_not_repeated_soon(watched):
+    watched.watch.start(OTHER, 0, 0.0)
+    watched.until(20.0, None)
+    assert watched.asked == [10.0]
+    assert watched.until(60.0, 9)
 
 
-def test_one_that_reading_anew_does_not_move_is_left_alone_for_longer_each_time(watch):
-    now, found = 0.0, []
+def test_the_longest_silent_is_asked_for_first_and_not_all_at_once(watched):
+    watched.watch.start(OTHER, 0, -1.0)
+    watched.until(9.0, 0)
+    assert watched.asked == [9.0]
+    assert watched.watch.to_ask(9.5) is None
+    assert watched.watch.to_ask(10.0) == ONE
+
+
+def test_one_that_reading_anew_does_not_move_is_left_alone_for_longer_each_time(watched):
+    found = []
     while len(found) < 4:
-        now += 1.0
-        if asked(watch, now, 9):
-            found.append(now)
-            watch.forget([ONE])
-            watch.start(ONE, 5, now)
+        if watched.until(watched.now + 1.0, 9):
+            found.append(watched.now)
+            watched.watch.forget([ONE])
+            watched.watch.start(ONE, 5, watched.now)
     assert found == [20.0, 60.0, 140.0, 300.0]
-    watch.moved(ONE, 6, 300.0)
-    assert [asked(watch, 310.0, 9), asked(watch, 320.0, 9)] == [False, True]
+    watched.watch.moved(ONE, 6, 300.0)
+    assert watched.until(320.0, 9)
 
 
-@given(st.lists(st.tuples(st.floats(0, 30), st.integers(0, 3)), max_size=40))
-def test_one_that_hands_over_what_there_was_before_the_next_question_never_stands(steps):
-    watch, now, end, reached = StallWatch(PATIENCE_S), 0.0, 0, 0
-    watch.start(ONE, 0, now)
-    for seconds, more in steps:
-        now += seconds
-        if reached < end:
-            watch.moved(ONE, end, now)
-        reached, end = end, end + more
-        assert not asked(watch, now, end)
+@given(st.lists(st.integers(0, 3), max_size=60))
+def test_one_that_hands_over_what_there_was_before_the_next_question_never_stands(arrivals):
+    watch, end, reached = StallWatch(PATIENCE_S), 0, 0
+    watch.start(ONE, 0, 0.0)
+    for number, more in enumerate(arrivals):
+        now = number * 4.0
+        partition = watch.to_ask(now)
+        if partition is not None:
+            if reached < end:
+                reached = end
+                watch.moved(ONE, reached, now)
+            end += more
+            assert not watch.stands(partition, end, now)

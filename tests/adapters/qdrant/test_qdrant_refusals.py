@@ -75,6 +75,8 @@ def test_a_server_below_1_17_is_refused_and_one_below_1_19_is_spoken_of(serve, e
     with caplog.at_level(logging.WARNING):
         enter(serve(ServerState(version="1.18.1-dev"))).collections()
     assert "1.18.1-dev" in caplog.text
+    with pytest.raises(Fatal, match=r"1\.18\.1-dev, which may undo a delete .*1\.19 or later to purge"):
+        enter(serve(ServerState(version="1.18.1-dev"))).bin("any")
     caplog.clear()
     enter(serve(ServerState(version="1.20.0"))).collections()
     assert caplog.text == ""
