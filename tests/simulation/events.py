@@ -25,13 +25,22 @@ class Events:
         if process:
             self.note(f"{process.name} is killed")
             process.kill()
+            self._alarm()
 
     def _stop(self):
+        self._stop_one(self._some("running"))
+
+    def _stop_one(self, process):
         stopped = [process for process in self.processes if process.state == "stopped"]
-        process = self._some("running")
         if process and len(stopped) < _MOST_STOPPED:
             self.note(f"{process.name} is stopped")
             process.state = "stopped"
+            self._alarm()
+
+    def _alarm(self):
+        """Where something has happened somebody looks, and repairs what is only under way too."""
+        if "repair" in self.has and self.tables and self.rng.random() < 0.5:
+            self._repair()
 
     def _continue(self):
         process = self._some("stopped")
@@ -94,7 +103,14 @@ class Events:
         self.note(f"{late.name} lands late")
 
     def _turn_away(self):
+        """Or back: then who waited with a plan in hand may stand still for a while longer, and somebody looks."""
         self.index_away = not self.index_away
+        if not self.index_away:
+            waited = [each for each in self.processes if each.state == "running" and not each.idle]
+            if waited and "stop" in self.has and self.rng.random() < 0.5:
+                self._stop_one(self.rng.choice(waited))
+            else:
+                self._alarm()
 
     def _cure(self):
         for encoder in self.encoders.values():
@@ -107,10 +123,14 @@ class Events:
             operators.redrive(self, pair, self.rng.choice(letters))
 
     def _repair(self):
+        """Of what an audit would find just now, if anything: holes, and what is not applied, yet or because it was
+        poison then.
+        """
         pair = self.rng.choice(list(self.tables))
         documents = sorted(document for document, header in self.laws.newest if header == pair.header)
+        found = [document for document in documents if operators.differs(self, pair, document)]
         if documents:
-            operators.repair(self, pair, self.rng.choice(documents))
+            operators.repair(self, pair, self.rng.choice(found or documents))
 
     def _damage(self):
         """Not while older writes may be on their way: what a hand took away cannot refuse them."""

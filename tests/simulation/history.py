@@ -38,7 +38,7 @@ _TROUBLES = {
     "evict": 0.4,
     "failures": 0.4,
     "late": 0.5,
-    "away": 0.2,
+    "away": 0.3,
     "rewind": 0.4,
     "garbage": 0.3,
     "venom": 0.4,
@@ -197,7 +197,7 @@ class History(Events):
         events += [(self._land, 3.0)] if self.late else []
         events += [(self._turn_away, 1.0)] if "away" in has else []
         events += [(self.broker.expire_transactions, 0.7)] if "transactions" in has else []
-        events += [(self._redrive, 1.5), (self._cure, 0.2)] if "venom" in has else []
+        events += [(self._redrive, 1.5), (self._cure, 0.4)] if "venom" in has else []
         if FIRST in self.tables:
             events += [(self._begin_next, 1.0), (self._cut_over, 3.0)] if len(self.pairs) > 1 else []
             events += [(self._repair, 1.0)] if "repair" in has else []

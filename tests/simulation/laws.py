@@ -8,7 +8,9 @@
     6 no waste        at every call of the encoder: nothing is embedded that had been found live, recompute aside
     1 convergence     when the stream is drained: the live points are exactly ``embed(chunk(table))``
 
-And what DESIGN 5 says of writers: two writes of one id at one version agree in state, landed or refused. And what
+And what DESIGN 5 says of writers: two writes of one id at one version agree in state, landed or refused; and what
+comes too late finds its point there and is refused, so none ever comes in below its document's newest version, where
+no later revision might know of it. And what
 DESIGN 3 says of the bus: in the chunk topic the events of a key stand in version order, once; two events of
 one revision agree; a dead letter is the record byte for byte.
 
@@ -285,6 +287,10 @@ class _Watch:
         for point, version in before.items():
             if after.get(point, -1) < version:
                 raise Violation(f"no regression: a point of {document} fell from version {version}")
+        if (self.pair, document) not in self.laws.damaged:
+            for point in after.keys() - before.keys():
+                if after[point] < (newest := max(before.values(), default=-1)):
+                    raise Violation(f"no orphan: a point of {document} at {newest} came in at version {after[point]}")
         self._check(document, write)
 
     def discard(self, point, version):

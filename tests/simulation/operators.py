@@ -55,6 +55,13 @@ def repair(world, pair, document):
             world.to_repair.discard((pair, document))
 
 
+def differs(world, pair, document):
+    """Whether the index lacks a passage of the document's newest revision."""
+    table, event = world.tables[pair], world.laws.newest[document, pair.header]
+    payloads = [table.payload(chunk.id) for chunk in event.chunks]
+    return any(payload is None or payload["state"] != State.LIVE for payload in payloads)
+
+
 def is_last(world, pair, event):
     """Whether the table knows no newer revision, and this one can be embedded."""
     change = world.rows.changes.get(event.doc_id)

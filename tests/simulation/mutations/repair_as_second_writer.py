@@ -2,6 +2,7 @@
 between its look and its writes, it does not know.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 
 from simulation import operators
@@ -24,11 +25,9 @@ class Repairer(Process):
         return not self.runs
 
     def run(self):
-        while True:
-            try:
-                return self._write()
-            except Outage:
-                continue
+        """Once: after an outage an operator says it again, for it is still to be repaired."""
+        with suppress(Outage):
+            self._write()
 
     def _write(self):
         pair, world, event = self.pair, self.world, self._event
