@@ -94,6 +94,20 @@ def test_every_acknowledged_write_survives_sigkill(folder: Path, owner: Starting
     catalog.close()
 
 
+def test_a_mark_that_was_discarded_stays_gone_after_sigkill(folder: Path, owner: Starting):
+    process = owner("serve")
+    with closing(SocketCatalog(folder / "index")) as catalog:
+        catalog.create("docs", SPEC, FIELDS, {})
+        index = catalog.open("docs")
+        index.write([put("live", 1), *(mark(number, 2) for number in range(300))])
+        index.flush()
+        catalog.bin("docs").discard(list(catalog.bin("docs").marks()))
+    kill(process)
+
+    with closing(EdgeCatalog(folder / "index")) as heir:
+        assert {point.id for point in heir.open("docs").scroll()} == {chunk("live")}
+
+
 def test_everything_is_there_after_closing_and_opening_again(folder: Path):
     catalog = EdgeCatalog(folder / "index")
     catalog.create("docs", SPEC, FIELDS, {"n": 1})
