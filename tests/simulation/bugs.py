@@ -8,13 +8,13 @@ import importlib
 from contextlib import contextmanager
 
 BUGS = {
-    "remove_before_add": (8, ("no gap",)),
+    "remove_before_add": (5, ("no gap",)),
     "commit_past_in_flight": (1, ("no skip",)),
-    "unconditional_write": (6, ("no regression",)),
+    "unconditional_write": (47, ("no regression",)),
     "hard_delete": (0, ("no regression",)),
-    "stale_event_marks": (88, ("no skip", "agreement", "convergence")),
-    "revision_skipped": (15, ("no skip", "convergence")),
-    "redrive_with_new_version": (10, ("convergence",)),
+    "stale_event_marks": (431, ("no skip", "agreement", "convergence")),
+    "revision_skipped": (52, ("no skip", "convergence")),
+    "redrive_with_new_version": (9, ("convergence",)),
     "purge_of_deleted_marks": (1, ("no regression",)),
     "chunker_without_transaction": (5, ("order on the chunk topic",)),
     "repair_as_second_writer": (81, ("no orphan", "convergence")),
