@@ -61,6 +61,8 @@ _PASSING = (
         E._PURGE_INFLIGHT,
         E._QUEUE_FULL,
         E._WAIT_CACHE,
+        # What a request to the leaders of partitions says while no leader is known.
+        E._NOENT,
         E._DESTROY,
         E._DESTROY_BROKER,
         E.BROKER_NOT_AVAILABLE,

@@ -35,6 +35,7 @@ def meant(code, **flags):
         (E._ALL_BROKERS_DOWN, Outage, "tried again"),
         (E._TRANSPORT, Outage, "tried again"),
         (E._RESOLVE, Outage, "tried again"),
+        (E._NOENT, Outage, "tried again"),
         (E._MSG_TIMED_OUT, Outage, "tried again"),
         (E.NOT_ENOUGH_REPLICAS, Outage, "tried again"),
         (E.UNKNOWN_MEMBER_ID, Outage, "tried again"),
