@@ -170,21 +170,31 @@ class Child:
 
 
 def _alive(pid: int) -> psutil.Process | None:
-    if pid in _own:
-        try:
-            reaped, _status = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            reaped = pid
-        if reaped == pid:
-            _own.discard(pid)
-            return None
+    if _reaped(pid):
+        return None
     try:
         process = psutil.Process(pid)
         # A zombie with threads is still dying, and its ports are still taken.
         dead = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
-        return None
+        dead, process = True, None
+    if dead:
+        # It may have died since the first look.
+        _reaped(pid)
     return None if dead else process
+
+
+def _reaped(pid: int) -> bool:
+    """Whether it is a child of this very process that has ended; its zombie is gone then."""
+    if pid not in _own:
+        return False
+    try:
+        reaped, _status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        reaped = pid
+    if reaped == pid:
+        _own.discard(pid)
+    return reaped == pid
 
 
 def _gone_within(process: psutil.Process, seconds: float) -> bool:

@@ -102,6 +102,21 @@ def test_a_child_that_does_not_listen_is_killed_after_the_deadline(child):
     assert not psutil.pid_exists(process.pid)
 
 
+def test_a_child_that_dies_while_it_is_looked_for_leaves_no_zombie(child, monkeypatch):
+    process = start(child)
+    status = psutil.Process.status
+
+    def dying(self):
+        if self.pid == process.pid:
+            os.kill(process.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        return status(self)
+
+    monkeypatch.setattr(psutil.Process, "status", dying)
+    assert child.find() is None
+    assert not psutil.pid_exists(process.pid)
+
+
 def test_stopping_twice_is_no_error(child):
     start(child)
     assert child.stop() is True
