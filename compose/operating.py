@@ -170,8 +170,9 @@ def _add_erase(app: typer.Typer, opened: Opened) -> None:
         config: Config = None,
         dry_run: DryRun = False,
         wait_s: Annotated[
-            float, typer.Option("--wait", min=0, help="Seconds to wait for processes that are behind.")
-        ] = 30.0,
+            float | None,
+            typer.Option("--wait", min=0, help=f"Seconds to wait for processes that are behind ({erase.WAIT_S:g})."),
+        ] = None,
         as_json: AsJson = False,
     ) -> None:
         """Erase documents that are gone from their source; exit 1 if any is not."""
@@ -192,7 +193,8 @@ def _add_purge(app: typer.Typer, opened: Opened) -> None:
         config: Config = None,
         dry_run: DryRun = False,
         wait_s: Annotated[
-            float, typer.Option("--wait", min=0, help="Seconds to wait for embedders behind, after the grace.")
+            float,
+            typer.Option("--wait", min=0, help="Seconds to wait after the grace: for embedders, then for the index."),
         ] = purge.WAIT_S,
         as_json: AsJson = False,
     ) -> None:
@@ -207,7 +209,7 @@ def _add_purge(app: typer.Typer, opened: Opened) -> None:
             print_json(report.to_json())
         else:
             purge.show(report, out(), dry_run=dry_run)
-        raise typer.Exit(0 if report.unfinished is None else 1)
+        raise typer.Exit(0 if report.done or dry_run else 1)
 
 
 def _selection(

@@ -32,7 +32,7 @@ class Clock(Protocol):
         """Wall clock, milliseconds since 1970 (UTC)."""
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
+        """Seconds that never go back; where its clocks can, also those that the machine sleeps: a plan ages then."""
 
 
 # --- The bus -------------------------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ class MarkBin(Protocol):
 
     Laws: a point is deleted only where it is stored, *removed*, and of the very version that its mark names, checked
     at the moment of the delete, and no write comes between; every other point stays as it is; what is deleted is gone
-    as durably as a write is stored.
+    as durably as a write is stored; a point whose payload somebody else damaged is no mark.
     """
 
     def marks(self) -> Iterator[StoredPoint]:

@@ -17,8 +17,12 @@ from stream.ports import IndexCatalog
 PATIENCE_S = 5.0
 
 
+class Unserved(Fatal):
+    """Another process owns the directory and answers nobody; it may pass."""
+
+
 def open_catalog(path: Path, *, serve: bool, patience_s: float = PATIENCE_S) -> IndexCatalog:
-    """The catalog in ``path``, made where there is none. Raises Fatal where the owner answers nobody."""
+    """The catalog in ``path``, made where there is none. Raises Unserved where the owner answers nobody."""
     deadline = time.monotonic() + patience_s
     while True:
         try:
@@ -32,7 +36,7 @@ def open_catalog(path: Path, *, serve: bool, patience_s: float = PATIENCE_S) -> 
                 time.sleep(0.05)
                 continue
         owner = "another process" if refusal.pid is None else f"process {refusal.pid}"
-        raise Fatal(
+        raise Unserved(
             f"The index in {path} is owned by {owner}, which serves nobody on its socket; wait until it has finished "
             "or stop it, then run this again."
         ) from refusal

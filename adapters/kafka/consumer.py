@@ -52,7 +52,7 @@ _PATIENCE_S = 30.0
 time-out: until a dead chunker's transaction ends, the offsets in it are undecided and the broker gives none.
 """
 _PAUSE_S = 0.05
-_ANSWER_S = 0.5
+_ANSWER_S = 1.5
 """How long a poll may wait for a partition's end; where nobody answers, that is not asked for soon again."""
 
 R = TypeVar("R")

@@ -4,7 +4,8 @@ librdkafka can leave a partition paused, or not fetch it any more, where assignm
 each other closely (its issue 5591 is one way there). Nothing tells of it: polls come back empty as at the end of the
 partition, and lag grows until somebody starts the process again. So a partition that is silent for the patience is
 compared with its end as the broker knows it, and one that was below that end once, and still is a patience later,
-with an empty local queue both times, stands still. Time in which nobody polled does not count: nobody fetched then.
+with an empty local queue both times, stands still. Time in which nobody found the queue empty does not count, and a
+pause begins the patience anew: what was fetched is dropped with it.
 
 No I/O: whoever reads tells what happened and what the broker answered.
 """
@@ -85,10 +86,12 @@ class StallWatch:
     def stands(self, partition: Partition, end: int | None, now: float) -> bool:
         """Whether it stands still, now that the broker says that committed records end there; None: no answer."""
         silence = self._watched[partition]
-        before, silence.end, silence.since = silence.end, end, now
+        before, silence.since = silence.end, now
         if end is None:
             self._asked_at = now + self._patience_s
-        found = before is not None and end is not None and silence.reached < before
+            return False
+        silence.end = end
+        found = before is not None and silence.reached < before
         if found:
             self._found[partition] = self._found.get(partition, 0) + 1
         return found

@@ -2,7 +2,8 @@
 
 Nothing is asked of the server before the first call, so a process starts while the server is away and waits as for
 any outage. The first call asks for the server's version: below 1.17 a conditional write does not do what the protocol
-rests on, and is refused; below 1.19 its write-ahead log could undo deletes by filter, which is said once.
+rests on, and is refused; below 1.19 its write-ahead log could undo deletes by filter, which is said once, and refused
+where marks are to be deleted.
 
 Requests of one call may be in flight together, on threads that belong to the connection. Every one of them is waited
 for before the call ends, whatever became of the others: what a caller does next comes after all it has asked for.

@@ -49,9 +49,11 @@ def operations(writes: Sequence[Write], vector_name: str) -> Iterator[models.Upd
 
 
 def discarding(marks: Sequence[StoredPoint]) -> models.UpdateOperation:
-    """The delete of marks, each where it is still removed at its version. One operation, because a server lets nobody
-    else write while it looks for what a filter names.
+    """The delete of marks, one at least, each where it is still removed at its version. One operation, because a
+    server lets nobody else write while it looks for what a filter names.
     """
+    if not marks:
+        raise ValueError("a filter without versions would name every removed mark")
     removed = _equal("state", models.MatchValue(value=State.REMOVED.value))
     of_versions: list[models.Condition] = []
     for version, run in groupby(sorted(marks, key=lambda mark: mark.version), key=lambda mark: mark.version):

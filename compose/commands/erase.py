@@ -33,10 +33,14 @@ from stream.ports import IndexCatalog
 from stream.remains import Remains
 from stream.revision import ChunkTopic
 
+WAIT_S = 30.0
+"""How long processes that are behind are waited for, or half of the grace if that is less."""
 
-def erased(deployment: Deployment, documents: Sequence[DocId], *, dry_run: bool, wait_s: float) -> Report:
+
+def erased(deployment: Deployment, documents: Sequence[DocId], *, dry_run: bool, wait_s: float | None) -> Report:
     """What became of each, and what is left. Raises Outage, Fatal and Misuse."""
     settings = deployment.settings
+    wait_s = min(WAIT_S, settings.index.plan_max_age_s) if wait_s is None else wait_s
     if wait_s > settings.index.plan_max_age_s:
         raise Misuse(
             f"--wait {wait_s:g} is too long: what an erasure writes must not be older than half of [index] grace_s, "

@@ -11,15 +11,18 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from adapters.edge.opening import Unserved
 from compose.commands.looking import own_collection
 from compose.deployment import Deployment
 from compose.waiting import outlasting, wait_until
 from operations.purge.purging import Purging, Report, Surroundings
 from stream.errors import Fatal
-from stream.ports import MarkBin
+from stream.ports import MarkBin, Topics
 from stream.purge import Purge
 
 WAIT_S = 600.0
+_INDEX_S = 60.0
+"""For which the index may be away when the time has come, however short ``--wait`` is: an hour was waited by then."""
 
 
 def purged(deployment: Deployment, *, dry_run: bool, wait_s: float, begun: Callable[[Purge], None]) -> Report:
@@ -34,7 +37,7 @@ def purged(deployment: Deployment, *, dry_run: bool, wait_s: float, begun: Calla
     purging = Purging(
         Surroundings(
             collection=collection.name,
-            opened=lambda: _bin(deployment),
+            opened=lambda: _bin(deployment, topics),
             accepted=frozenset(accepted),
             topics=topics,
             chunk_topic=settings.chunks.topic,
@@ -43,7 +46,8 @@ def purged(deployment: Deployment, *, dry_run: bool, wait_s: float, begun: Calla
             now_s=time.monotonic,
             patience=lambda condition: wait_until(condition, time.monotonic() + grace_s + wait_s),
             begun=begun,
-            outlasting=lambda call: outlasting(call, wait_s),
+            # Whoever holds the folder of an index and serves nobody passes as well.
+            outlasting=lambda call: outlasting(call, max(wait_s, _INDEX_S), besides=(Unserved,)),
         )
     )
     if dry_run:
@@ -53,8 +57,10 @@ def purged(deployment: Deployment, *, dry_run: bool, wait_s: float, begun: Calla
 
 
 @contextmanager
-def _bin(deployment: Deployment) -> Iterator[MarkBin]:
-    with own_collection(deployment, deployment.topics()) as (catalog, collection):
+def _bin(deployment: Deployment, topics: Topics) -> Iterator[MarkBin]:
+    """Flushed before too: what is deleted stands in no log with a write that was refused because of it."""
+    with own_collection(deployment, topics) as (catalog, collection):
+        collection.index.flush()
         yield catalog.bin(collection.name)
         collection.index.flush()
 

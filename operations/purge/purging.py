@@ -60,6 +60,10 @@ class Report:
     left: int
     unfinished: str | None = None
 
+    @property
+    def done(self) -> bool:
+        return self.unfinished is None and not self.left
+
     def to_json(self) -> dict[str, Json]:
         return {
             "collection": self.collection,
@@ -120,7 +124,10 @@ class Purging:
         around = self._around
         if not purge.is_old_enough(around.now_s()):
             return "the grace is not over yet; wait longer."
-        behind = purge.behind(around.topics.committed(around.group, list(purge.ends)))
+        try:
+            behind = purge.behind(around.topics.committed(around.group, list(purge.ends)))
+        except Outage:
+            behind = {}
         if not behind:
             return "the broker did not say in time where the embedders are; say it again."
         place, offsets = min(behind.items())

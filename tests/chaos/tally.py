@@ -7,6 +7,7 @@ all runs share; each run adds a line that names the commit it ran.
 
 import dataclasses
 import json
+import os
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass
@@ -53,10 +54,12 @@ class Tally:
         self.injections = []
         self.commits = []
         self._path = None if path is None else Path(path)
-        lines = self._lines()
-        self.seed = json.loads(lines[0])["seed"] if lines else secrets.randbelow(10**6) if seed is None else seed
+        lines, torn_at = self._lines()
+        self.seed = _seed(lines[0], path) if lines else secrets.randbelow(10**6) if seed is None else seed
         if seed not in (None, self.seed):
             raise Misuse(f"{path} holds a campaign of seed {self.seed}, not of {seed}.")
+        if torn_at is not None:
+            os.truncate(self._path, torn_at)
         for line in lines[1:]:
             if "commit" in (said := json.loads(line)):
                 self.commits.append(said["commit"])
@@ -75,13 +78,12 @@ class Tally:
         self._write(injection.written())
 
     def _lines(self):
-        """Whole ones: what was being written when a run was killed is taken away, and its injection made again."""
-        if self._path is None or not self._path.exists():
-            return []
-        whole = self._path.read_bytes()
-        whole = whole[: whole.rfind(b"\n") + 1]
-        self._path.write_bytes(whole)
-        return whole.decode().splitlines()
+        """The whole ones, and where one begins that was being written when a run was killed; None where all are."""
+        said = self._path.read_bytes() if self._path is not None and self._path.exists() else b""
+        end = said.rfind(b"\n") + 1
+        if said and not end:
+            raise Misuse(f"{self._path} is no campaign.")
+        return said[:end].decode().splitlines(), None if end == len(said) else end
 
     def _write(self, line):
         if self._path is not None:
@@ -141,6 +143,13 @@ class Tally:
             f"({', '.join(dict.fromkeys(self.commits))}), seed {self.seed}: {figures}; "
             f"{len(self.failures())} not healed, {stopped} members stopped unasked"
         )
+
+
+def _seed(line, path):
+    try:
+        return json.loads(line)["seed"]
+    except (ValueError, TypeError, KeyError):
+        raise Misuse(f"{path} is no campaign.") from None
 
 
 def _counts(outcomes):

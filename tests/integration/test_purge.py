@@ -1,6 +1,7 @@
 """``embedstream purge`` beside a stream that runs, and beside one whose embedders are behind."""
 
 import json
+from contextlib import closing
 
 import pytest
 from cdc_events import envelope, row, sentences
@@ -61,6 +62,17 @@ def test_marks_of_removed_chunks_go_while_the_stream_runs_and_nothing_else_chang
     audit = stream.command("audit", "--all-vectors")
     assert audit.ended() == 0, audit.said()
     running.stop()
+
+
+def test_it_is_the_configurations_own_collection_that_is_purged_whatever_the_name_stands_for(stream):
+    deployment = stream.deployment()
+    own, name = deployment.collection, deployment.settings.index.name
+    with closing(deployment.catalog(serve=False)) as catalog:
+        catalog.create(f"{name}__another__g1", catalog.open(own).vector, {}, catalog.metadata(own))
+        assert catalog.switch_alias(name, own, f"{name}__another__g1")
+    status, report = asked(stream)
+    assert (status, report["collection"], report["left"]) == (0, own, 0)
+    assert report["listed"] > 0
 
 
 def test_while_the_embedders_are_behind_nothing_is_taken_away_and_it_says_so(stream):

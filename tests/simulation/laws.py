@@ -10,9 +10,8 @@
 
 And what DESIGN 5 says of writers: two writes of one id at one version agree in state, landed or refused; and what
 comes too late finds its point there and is refused, so none ever comes in below its document's newest version, where
-no later revision might know of it. And what
-DESIGN 3 says of the bus: in the chunk topic the events of a key stand in version order, once; two events of
-one revision agree; a dead letter is the record byte for byte.
+no later revision might know of it. And what DESIGN 3 says of the bus: in the chunk topic the events of a key stand in
+version order, once; two events of one revision agree; a dead letter is the record byte for byte.
 
 What damaged an index by hand broke these laws itself: a damaged document is judged again once it was repaired.
 """

@@ -41,6 +41,14 @@ def test_a_file_of_another_seed_is_refused(tmp_path):
         Tally(tmp_path / "tally", 6)
 
 
+@pytest.mark.parametrize("said", ["precious", "precious\n", "[]\n", "{}\n"])
+def test_a_file_that_is_no_campaign_is_left_alone(tmp_path, said):
+    (tmp_path / "tally").write_text(said)
+    with pytest.raises(Misuse, match="is no campaign"):
+        Tally(tmp_path / "tally")
+    assert (tmp_path / "tally").read_text() == said
+
+
 def test_a_line_that_was_being_written_when_a_run_was_killed_is_no_outcome(tmp_path):
     path = tmp_path / "tally"
     tally_of(injected(0, KILL), injected(0, STORM), path=path)

@@ -147,6 +147,16 @@ def test_an_outage_of_the_broker_does_not_cost_the_hour(world):
     assert world.ids() == {chunk("live")}
 
 
+def test_a_broker_that_stays_away_is_told(world):
+    def patience(condition):
+        world.now, world.away = 3_601.0, 9
+        return condition()
+
+    report = world.purging(patience).run()
+    assert (report.left, report.done) == (2, False)
+    assert report.unfinished.startswith("the broker did not say in time")
+
+
 def test_an_outage_of_the_index_is_outlasted_and_the_same_marks_are_taken_again(world):
     discard, outages = world.bin.discard, [Outage("no index.")]
 

@@ -88,6 +88,13 @@ def test_a_question_without_an_answer_says_nothing_and_is_not_repeated_soon(watc
     assert watched.until(60.0, 9)
 
 
+def test_what_was_behind_before_a_question_without_an_answer_is_behind_still(watched):
+    watched.until(19.0, 9)
+    watched.until(20.0, None)
+    assert watched.until(31.0, 9)
+    assert watched.asked == [10.0, 20.0, 31.0]
+
+
 def test_the_longest_silent_is_asked_for_first_and_not_all_at_once(watched):
     watched.watch.start(OTHER, 0, -1.0)
     watched.until(9.0, 0)
