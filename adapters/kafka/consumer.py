@@ -26,6 +26,7 @@ from typing import TypeVar
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
+from adapters.kafka.disposal import dispose
 from adapters.kafka.failures import (
     END_OF_PARTITION,
     GROUP_MOVES,
@@ -36,6 +37,7 @@ from adapters.kafka.failures import (
     UNKNOWN_TOPIC,
     error_of,
     failure,
+    is_group_gone,
     translated,
 )
 from adapters.kafka.places import number_of, place_of, record_of, sound, start_of, unassign
@@ -85,7 +87,7 @@ class KafkaConsumer:
         self._records: list[Record] = []
         self._ends: dict[Partition, int] = {}
         self._raised: BaseException | None = None
-        self._join_again = False
+        self._join_again = self._begin_anew = False
         self._closed = False
         self._stalls = StallWatch(stall_s)
         self._client: Client = self._witness.open(Client)
@@ -93,6 +95,12 @@ class KafkaConsumer:
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
         """See the port. Raises Fatal for offsets that are gone and refused credentials, Outage without any broker."""
+        if self._begin_anew:
+            self._begin_anew = self._join_again = False
+            # The old client is good for nothing any more, not even for leaving.
+            given_up, self._client = self._client, self._witness.open(Client)
+            dispose(given_up)
+            self._subscribe()
         if self._join_again:
             self._join_again = False
             with self._translated("Leaving"):
@@ -229,6 +237,10 @@ class KafkaConsumer:
                 "Group %s went on without this member, which did not poll in time: %s", self.group, error.str()
             )
             self._join_again = True
+            self._lose(list(self._mine.values()))
+        elif is_group_gone(error):
+            _LOG.warning("The broker does not know group %s any more; it is joined anew: %s", self.group, error.str())
+            self._begin_anew = True
             self._lose(list(self._mine.values()))
         elif code in UNKNOWN_TOPIC:
             # It may be created yet; whoever needs it asks ``Topics.describe``.

@@ -24,7 +24,9 @@ NO_BROKER = E._ALL_BROKERS_DOWN
 NOT_BEGUN = E._STATE
 FENCED = frozenset({E._FENCED, E.PRODUCER_FENCED, E.INVALID_PRODUCER_EPOCH, E.FENCED_INSTANCE_ID})
 """Another producer opened the same transactional id, or our transaction outlived its timeout."""
-MEMBER_GONE = frozenset({E.UNKNOWN_MEMBER_ID, E.ILLEGAL_GENERATION, E.FENCED_MEMBER_EPOCH, E._ASSIGNMENT_LOST})
+MEMBER_GONE = frozenset(
+    {E.UNKNOWN_MEMBER_ID, E.ILLEGAL_GENERATION, E.FENCED_MEMBER_EPOCH, E._ASSIGNMENT_LOST, E.GROUP_ID_NOT_FOUND}
+)
 """The group went on without us: what we held is another member's."""
 GROUP_MOVES = frozenset({E.REBALANCE_IN_PROGRESS, E.STALE_MEMBER_EPOCH, E.UNSTABLE_OFFSET_COMMIT, E._WAIT_COORD})
 """Partitions are on their way: the same request succeeds in a moment."""
@@ -146,6 +148,13 @@ def error_of(exception: KafkaException) -> E:
     """The error inside; a KafkaException without one becomes an unforeseen one."""
     inside = exception.args[0] if exception.args else None
     return inside if isinstance(inside, E) else E(E._FAIL, str(exception))
+
+
+def is_group_gone(error: E) -> bool:
+    """Whether a member's client was given up because the broker does not know its group any more. The protocol of
+    consumer groups has no way back from that but another client, and librdkafka says why in words alone.
+    """
+    return error.code() == E._FATAL and E(E.GROUP_ID_NOT_FOUND).str() in error.str()
 
 
 @contextmanager
