@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
 
+from consumers.retries import pause_s
 from stream.errors import EmbedstreamError, Outage
 
 _LOG = logging.getLogger("embedstream.outage")
 _LOOK_S = 0.2
-_LONGEST_S = 15.0
 
 Result = TypeVar("Result")
 
@@ -34,12 +34,6 @@ def outlasting(
     """The result of ``call``, tried until it raises no Outage, nor one of ``besides``; the error itself after so many
     seconds. Retry-after is honoured.
     """
-    backoff = wait_random_exponential(multiplier=_LOOK_S, max=_LONGEST_S)
-
-    def wait(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after_s if isinstance(error, Outage) else None
-        return max(asked or 0.0, backoff(state))
 
     def before_sleep(state: RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome:
@@ -47,7 +41,7 @@ def outlasting(
 
     return Retrying(
         retry=retry_if_exception_type((Outage, *besides)),
-        wait=wait,
+        wait=pause_s,
         stop=stop_after_delay(seconds),
         before_sleep=before_sleep,
         reraise=True,

@@ -21,6 +21,16 @@ _FIRST_S = 0.1
 _LONGEST_S = 15.0
 
 
+_BACKOFF = wait_random_exponential(multiplier=_FIRST_S, max=_LONGEST_S)
+
+
+def pause_s(state: RetryCallState) -> float:
+    """Seconds before the next attempt: the back-off, or what the other side asked for if that is longer."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after_s if isinstance(error, Outage) else None
+    return max(asked or 0.0, _BACKOFF(state))
+
+
 class Patience:
     """Retries for one process. ``stopping`` ends every wait."""
 
@@ -30,12 +40,6 @@ class Patience:
 
     def until_available(self, stage: str, call: Callable[[], Result]) -> Result:
         """The result of ``call``, tried until it raises no Outage. Other errors pass through at once."""
-        backoff = wait_random_exponential(multiplier=_FIRST_S, max=_LONGEST_S)
-
-        def wait(state: RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            asked = error.retry_after_s if isinstance(error, Outage) else None
-            return max(asked or 0.0, backoff(state))
 
         def before_sleep(state: RetryCallState) -> None:
             if state.attempt_number == 1:
@@ -45,7 +49,7 @@ class Patience:
 
         for attempt in Retrying(
             retry=retry_if_exception_type(Outage),
-            wait=wait,
+            wait=pause_s,
             stop=stop_when_event_set(self._stopping),
             sleep=sleep_using_event(self._stopping),
             before_sleep=before_sleep,

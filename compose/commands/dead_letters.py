@@ -140,7 +140,7 @@ def redriven(deployment: Deployment, selection: Selection, *, dry_run: bool) -> 
             redrive=replace(redrive, erased=letters.erased()),
             fetch=lambda place, offset: fetched(deployment, topics, place, offset),
             unframer=letters.unframer,
-            index=opened.enter_context(_own_collection(deployment)),
+            index=opened.enter_context(_collection_if_made(deployment)),
             producer=producer,
         )
         yield from redriving.run(letters.selected(selection))
@@ -155,7 +155,7 @@ def _largest_event_bytes(deployment: Deployment) -> int:
 
 
 @contextmanager
-def _own_collection(deployment: Deployment) -> Iterator[VectorIndex | None]:
+def _collection_if_made(deployment: Deployment) -> Iterator[VectorIndex | None]:
     """The collection that this configuration's embedder writes; None where it has not made it yet."""
     if deployment.settings.index.not_made_yet:
         yield None
