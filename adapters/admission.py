@@ -79,6 +79,13 @@ def exists(name: str) -> Fatal:
     return Fatal(f"A collection or alias is called {name!r} already; choose another index.name or index.generation.")
 
 
+def refuse_named(name: str, aliases: Mapping[str, str]) -> None:
+    """A collection that users search is not dropped. Raises Fatal."""
+    searched = next((alias for alias, collection in aliases.items() if collection == name), None)
+    if searched is not None:
+        raise Fatal(f"The collection {name} is what index {searched} means; let that mean another one first.")
+
+
 def admit_fields(fields: Mapping[str, object]) -> None:
     """Names of payload fields that are to be indexed."""
     for field in fields:

@@ -189,6 +189,21 @@ class Topics(Protocol):
         """Partitions without a commit are left out."""
 
 
+class Groups(Protocol):
+    """Consumer groups as an operator sees them."""
+
+    def members(self, group: str) -> int:
+        """How many there are now; 0 for a group that does not exist. Where this user may not know, somebody is there:
+        it is 1.
+        """
+
+    def delete(self, group: str) -> bool:
+        """Takes a group away with its offsets and their metadata; whether it is gone.
+
+        Laws: a group with members stays as it is, and the answer is False; one that does not exist is gone.
+        """
+
+
 class Unframer(Protocol):
     """Takes keys and values out of the frames of a schema registry.
 
@@ -317,6 +332,13 @@ class IndexCatalog(Protocol):
         """Alias → collection."""
 
     def switch_alias(self, alias: str, expected: str | None, wanted: str | None) -> bool: ...
+
+    def drop(self, name: str) -> None:
+        """Takes a collection away with all that is in it; nothing happens where there is none.
+
+        Laws: raises Fatal while an alias means it, and changes nothing then; durable when it returns; what was opened
+        of it before finds nothing any more, or raises Fatal.
+        """
 
     def open(self, name: str) -> VectorIndex: ...
 

@@ -29,7 +29,7 @@ from qdrant_edge import (
     UpdateOperation,
 )
 
-from adapters.admission import absent, admit_fields, admit_metadata, admit_name, exists, missing_fields
+from adapters.admission import absent, admit_fields, admit_metadata, admit_name, exists, missing_fields, refuse_named
 from adapters.edge import durable, rewriting
 from adapters.edge.index import EdgeIndex, engine
 from adapters.edge.ownership import Ownership
@@ -152,6 +152,21 @@ class EdgeCatalog:
             with engine("write"):
                 durable.replace(self._path / "aliases.json", orjson.dumps(aliases))
             return True
+
+    def drop(self, name: str) -> None:
+        with self._owning():
+            if name not in self.collections():
+                return
+            refuse_named(name, self.aliases())
+            unfinished = self._folder / f"{_UNFINISHED}{name}"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if name in self._open:
+                self._open.pop(name).close()
+            with engine("remove"):
+                # Gone at once and for good; its files go after it, or at the next opening.
+                (self._folder / name).rename(unfinished)
+                durable.sync_folder(self._folder)
+                shutil.rmtree(unfinished)
 
     def open(self, name: str) -> EdgeIndex:
         with self._owning():

@@ -148,6 +148,9 @@ class SocketCatalog:
         admit_name(alias)
         return bool(self._result("switch_alias", alias=alias, expected=expected, wanted=wanted))
 
+    def drop(self, name: str) -> None:
+        self._result("drop", name=name)
+
     def open(self, name: str) -> "SocketIndex":
         return SocketIndex(self._line, name, VectorSpec(**self._result("open", name=name)["vector"]))
 

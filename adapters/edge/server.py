@@ -153,6 +153,7 @@ _CATALOG_CALLS: Mapping[str, Callable[[ServedCatalog, Mapping[str, Any]], Json]]
     "replace_metadata": lambda catalog, arguments: catalog.replace_metadata(**arguments),
     "aliases": lambda catalog, _arguments: dict(catalog.aliases()),
     "switch_alias": lambda catalog, arguments: catalog.switch_alias(**arguments),
+    "drop": lambda catalog, arguments: catalog.drop(**arguments),
     "open": _open,
 }
 

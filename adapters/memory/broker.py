@@ -154,6 +154,14 @@ class MemoryBroker:
             group.remove(member)
             self._aim()
 
+    def delete_group(self, name: str) -> bool:
+        """Whether it is gone: one with members stays."""
+        with self.changed:
+            if self.group(name).size:
+                return False
+            del self._groups[name]
+            return True
+
     def undecided(self, group: Group) -> set[Partition]:
         """Partitions with offsets in an open transaction."""
         return {

@@ -19,6 +19,7 @@ __all__ = [
     "MemoryBroker",
     "MemoryBus",
     "MemoryConsumer",
+    "MemoryGroups",
     "MemoryProducer",
     "MemoryTopics",
     "MemoryTransactionalProducer",
@@ -112,6 +113,22 @@ class MemoryTransactionalProducer:
     def _opened(self) -> int:
         self._step("open transactional producer")
         return self._broker.open_transactional(self._id)
+
+
+class MemoryGroups:
+    """See ``stream.ports.Groups``."""
+
+    def __init__(self, broker: MemoryBroker, *, step: Step = no_step) -> None:
+        self._broker = broker
+        self._step = step
+
+    def members(self, group: str) -> int:
+        with self._broker.changed:
+            return self._broker.group(group).size
+
+    def delete(self, group: str) -> bool:
+        self._step(f"delete group {group}")
+        return self._broker.delete_group(group)
 
 
 class MemoryTopics:

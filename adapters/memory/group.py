@@ -40,6 +40,11 @@ class Group:
             self._members.remove(member)
         self._held = {partition: holder for partition, holder in self._held.items() if holder is not member}
 
+    @property
+    def size(self) -> int:
+        """How many members there are."""
+        return len(self._members)
+
     def has(self, member: Member) -> bool:
         """False once it left or was evicted."""
         return member in self._members

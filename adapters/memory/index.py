@@ -26,6 +26,7 @@ from adapters.admission import (
     admit_vector,
     exists,
     missing_fields,
+    refuse_named,
 )
 from adapters.memory.table import PointTable
 from schemas.chunk_event import Json
@@ -196,6 +197,13 @@ class MemoryCatalog:
             else:
                 self._shelf.aliases[alias] = wanted
             return True
+
+    def drop(self, name: str) -> None:
+        self._step("catalog.drop")
+        with self._shelf.lock:
+            if name in self._shelf.collections:
+                refuse_named(name, self._shelf.aliases)
+                self._shelf.collections.pop(name).table.clear()
 
     def open(self, name: str) -> MemoryIndex:
         with self._shelf.lock:

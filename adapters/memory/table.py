@@ -50,6 +50,12 @@ class PointTable:
                 if self._accepts(write.id, write.version):
                     self._store(write.id, dict(write.payload))
 
+    def clear(self) -> None:
+        """Everything is gone."""
+        self.vectors = VectorRows(self.vector.dimensions)
+        self._payloads.clear()
+        self._documents.clear()
+
     def discard(self, point: ChunkId, version: Version) -> None:
         """Deletes the mark where it is still removed at this version."""
         payload = self._payloads.get(point)

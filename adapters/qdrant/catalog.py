@@ -17,7 +17,7 @@ from typing import cast
 import orjson
 from qdrant_client import QdrantClient, models
 
-from adapters.admission import absent, admit_fields, admit_metadata, admit_name, exists, missing_fields
+from adapters.admission import absent, admit_fields, admit_metadata, admit_name, exists, missing_fields, refuse_named
 from adapters.qdrant.aliases import move_alias, read_aliases
 from adapters.qdrant.connection import Connection
 from adapters.qdrant.engine import engine_info
@@ -126,6 +126,18 @@ class QdrantCatalog:
             raise exists(alias)
         self._step("catalog.switch_alias")
         return move_alias(self._connection, alias, expected, wanted)
+
+    def drop(self, name: str) -> None:
+        """Between the look at the aliases and the end of it nobody may move one to this collection: the server takes
+        a collection away whatever means it.
+        """
+        if name not in self.collections():
+            return
+        refuse_named(name, self.aliases())
+        self._step("catalog.drop")
+        self._connection.call("dropping a collection", lambda client: client.delete_collection(name))
+        with self._lock:
+            self._open.pop(name, None)
 
     def bin(self, name: str) -> QdrantIndex:
         """Raises Fatal for a server that may undo a delete when it starts again."""

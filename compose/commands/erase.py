@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from rich.console import Console
 
 from adapters.edge.catalog import EdgeCatalog
-from adapters.kafka.cluster import KafkaCluster
+from adapters.kafka.groups import KafkaGroups
 from adapters.kafka.producer import KafkaProducer
 from adapters.kafka.reader import read_partitions
 from compose.commands.dead_letters import letters_of, printable, when
@@ -61,7 +61,7 @@ def erased(deployment: Deployment, documents: Sequence[DocId], *, dry_run: bool,
         if not dry_run:
             producer = KafkaProducer(settings.kafka.properties)
             opened.callback(producer.close)
-        cluster = KafkaCluster(settings.kafka.properties)
+        groups = KafkaGroups(settings.kafka.properties)
         around = Surroundings(
             topics=topics,
             records=lambda places, starts: read_partitions(settings.kafka.properties, places, starts),
@@ -74,7 +74,7 @@ def erased(deployment: Deployment, documents: Sequence[DocId], *, dry_run: bool,
             lineages=current_lineages(topics, deployment.source_topics, settings.chunks.topic),
             chunks=ChunkTopic(settings.chunks.topic, info.partitions, settings.chunks.max_event_bytes),
             chunker_group=deployment.chunker_group,
-            members=lambda group: _members(cluster, group),
+            members=groups.members,
             patience=lambda condition: wait_until(condition, deadline),
             producer=producer,
             now_ms=SystemClock().now_ms,
@@ -144,12 +144,6 @@ def _collections(deployment: Deployment, catalog: IndexCatalog) -> Iterator[Coll
         contract, _, generation = name.removeprefix(prefix).partition("__")
         group = f"{deployment.settings.kafka.group_prefix}.embedder.{contract}.{generation}"
         yield Collection(name, record.lineage, catalog.open(name), group)
-
-
-def _members(cluster: KafkaCluster, group: str) -> int:
-    """Where this user may not know, somebody is there."""
-    told = cluster.group(group)
-    return len(told.members) if "describe" in told.rights else 1
 
 
 def _letters(deployment: Deployment, letters: Letters, selection: Selection) -> Iterator[KeptLetter]:

@@ -190,3 +190,44 @@ def test_of_racing_creations_one_wins(catalog: IndexCatalog):
         thread.join(timeout=60)
 
     assert sorted(outcomes) == ["created", "refused", "refused", "refused"]
+
+
+def test_a_dropped_collection_is_gone_with_its_points_and_its_name_is_free(catalog: IndexCatalog):
+    catalog.create("docs", SPEC, FIELDS, {"first": True})
+    catalog.create("other", SPEC, FIELDS, {})
+    opened = catalog.open("docs")
+    opened.write([put("a", 1)])
+    catalog.open("other").write([put("b", 1)])
+    catalog.drop("docs")
+    assert list(catalog.collections()) == ["other"]
+    with pytest.raises(Fatal, match="docs"):
+        catalog.metadata("docs")
+    try:
+        assert list(opened.search(EAST, 10)) == []
+    except Fatal:
+        pass
+    catalog.create("docs", SPEC, FIELDS, {"first": False})
+    assert catalog.open("docs").count() == 0
+    assert found(catalog.open("other")) == {chunk("b")}
+
+
+def test_dropping_what_is_not_there_does_nothing(catalog: IndexCatalog):
+    catalog.create("docs", SPEC, FIELDS, {})
+    catalog.drop("dogs")
+    catalog.drop("docs")
+    catalog.drop("docs")
+    assert list(catalog.collections()) == []
+
+
+def test_a_collection_that_an_alias_means_is_not_dropped(catalog: IndexCatalog):
+    catalog.create("docs__a__g1", SPEC, FIELDS, {})
+    catalog.open("docs__a__g1").write([put("a", 1)])
+    catalog.switch_alias("docs", None, "docs__a__g1")
+    with pytest.raises(Fatal, match=r"docs__a__g1.*index docs means"):
+        catalog.drop("docs__a__g1")
+    assert found(catalog.open("docs__a__g1")) == {chunk("a")}
+    catalog.drop("docs")  # an alias is no collection
+    assert dict(catalog.aliases()) == {"docs": "docs__a__g1"}
+    catalog.switch_alias("docs", "docs__a__g1", None)
+    catalog.drop("docs__a__g1")
+    assert list(catalog.collections()) == []

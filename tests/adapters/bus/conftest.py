@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from adapters.kafka.bus import KafkaBus
-from adapters.memory.bus import MemoryBroker, MemoryBus
-from stream.ports import Bus, Committed, Outgoing, Partition, Polled, Record, Step, no_step
+from adapters.kafka.groups import KafkaGroups
+from adapters.memory.bus import MemoryBroker, MemoryBus, MemoryGroups
+from stream.ports import Bus, Committed, Groups, Outgoing, Partition, Polled, Record, Step, no_step
 
 ROOT = Path(__file__).parents[3]
 
@@ -146,6 +147,9 @@ class MemoryWorld(World):
     def bus(self, *, step: Step = no_step, poll_within_ms: int = 300_000) -> Bus:
         return MemoryBus(self.broker, step=step)
 
+    def groups(self) -> Groups:
+        return MemoryGroups(self.broker)
+
     def delete(self, topic: str) -> None:
         self.broker.delete_topic(topic)
 
@@ -196,6 +200,9 @@ class KafkaWorld(World):
 
     def bus(self, *, step: Step = no_step, poll_within_ms: int = 300_000) -> Bus:
         return KafkaBus(self.given(poll_within_ms), step=step)
+
+    def groups(self) -> Groups:
+        return KafkaGroups(self.given())
 
     def delete(self, topic: str) -> None:
         admin = self._admin()  # it must outlive its answers
