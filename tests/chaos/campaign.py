@@ -51,15 +51,11 @@ def main(arguments=None):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     tally.begin(_commit())
-    world = World(tally.seed, long=True)
     try:
-        campaign(world, tally, asked.minutes * 60)
+        campaign(tally, asked.minutes * 60)
     except KeyboardInterrupt:
         say("interrupted")
     finally:
-        # What every process said would be a thousand pages.
-        with contextlib.redirect_stdout(io.StringIO()):
-            world.close()
         say(tally.table())
         for failure in tally.failures():
             say(f"not healed: {failure.fault} (round {failure.round}): {failure.failure}")
@@ -67,20 +63,38 @@ def main(arguments=None):
     return 0 if tally.good([fault.name for fault in FAULTS], _LEAST_ROUNDS) else 1
 
 
-def campaign(world, tally, seconds):
-    """Rounds until the time is over, from where the tally stands."""
+def campaign(tally, seconds):
+    """Rounds until the time is over, from where the tally stands, each on servers of its own.
+
+    A group that was carried from one protocol to the other may never be loaded again after the broker's end
+    (KAFKA-21117, open in Kafka 4.4): what the campaign would find then is that.
+    """
     began, failures = time.monotonic(), len(tally.failures())
     for round_ in itertools.count():
         protocol = list(PROTOCOLS)[round_ % len(PROTOCOLS)]
-        for fault in random.Random(f"{tally.seed} {round_}").sample(FAULTS, len(FAULTS)):
-            if tally.done(round_, fault.name):
-                continue
-            if round_ >= _LEAST_ROUNDS and time.monotonic() - began >= seconds:
-                return
-            inject(world, tally, round_, fault, protocol)
-            tell(tally.injections[-1], time.monotonic() - began)
-            if len(tally.failures()) - failures > len(FAULTS):
-                return
+        faults = random.Random(f"{tally.seed} {round_}").sample(FAULTS, len(FAULTS))
+        waiting = [fault for fault in faults if not tally.done(round_, fault.name)]
+        if not waiting:
+            continue
+        with opened(tally.seed) as world:
+            for fault in waiting:
+                if round_ >= _LEAST_ROUNDS and time.monotonic() - began >= seconds:
+                    return
+                inject(world, tally, round_, fault, protocol)
+                tell(tally.injections[-1], time.monotonic() - began)
+                if len(tally.failures()) - failures > len(FAULTS):
+                    return
+
+
+@contextlib.contextmanager
+def opened(seed):
+    world = World(seed, long=True)
+    try:
+        yield world
+    finally:
+        # What every process said would be a thousand pages.
+        with contextlib.redirect_stdout(io.StringIO()):
+            world.close()
 
 
 def inject(world, tally, round_, fault, protocol):

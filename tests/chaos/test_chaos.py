@@ -16,8 +16,9 @@ from stream.errors import Fatal
 SEED = random.SystemRandom().randrange(10**6)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def world():
+    """A class has servers of its own: no group is carried from one protocol to the other (KAFKA-21117)."""
     try:
         world = World(SEED)
     except Fatal as error:

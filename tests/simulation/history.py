@@ -52,7 +52,7 @@ _TROUBLES = {
     "queries": 0.2,
 }
 """How often a history knows each kind."""
-_LONGEST_DRAIN = 500
+_LONGEST_DRAIN = 2000
 
 
 @dataclass
