@@ -27,7 +27,7 @@ from prometheus_client import (
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-ChunkOutcome = Literal["embedded", "kept", "removed"]
+ChunkOutcome = Literal["embedded", "copied", "kept", "removed"]
 EventOutcome = Literal["applied", "stale", "mismatched", "other_lineage", "poison", "ignored"]
 AuditOutcome = Literal["equal", "different", "unsettled"]
 SearchOutcome = Literal["found", "bad_request", "other_contract", "unavailable", "failed"]
@@ -118,7 +118,7 @@ class Metrics:
         self._lag.labels(topic).set(events)
 
     def chunks(self, outcome: ChunkOutcome, count: int = 1) -> None:
-        """Chunks embedded, kept as they were, or removed."""
+        """Chunks embedded, copied with their vector from another collection, kept as they were, or removed."""
         self._chunks.labels(outcome).inc(count)
 
     def events(self, outcome: EventOutcome, count: int = 1) -> None:

@@ -22,6 +22,7 @@ from compose.patrolling import patrolling
 from compose.version import VERSION
 from compose.waiting import wait_until
 from consumers.chunker import Chunker, ChunkerParts
+from consumers.copying import copies_from
 from consumers.embedder import Embedder, EmbedderParts
 from consumers.lineage_watch import LineageWatch, current_lineages, wait_for_topics
 from consumers.opening import OpenCollection, open_for_writing
@@ -187,6 +188,7 @@ def run_embedder(
                 store_text=settings.index.store_text,
                 batch_tokens=settings.embedder.batch_tokens_on(profiles.device),
                 plan_max_age_s=settings.index.plan_max_age_s,
+                copies=copies_from(catalog, collection.record.replaces, contract.encoding),
             ),
             workload,
         )

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from adapters.metrics import Metrics
+from consumers.copying import Copies
 from consumers.retries import Patience
 from consumers.stages import (
     Applied,
@@ -52,6 +53,8 @@ class PipelineParts:
     store_text: bool
     batch_tokens: int
     plan_max_age_s: float
+    copies: Copies | None = None
+    """Where vectors of another collection serve as well."""
 
 
 class Pipeline:
@@ -102,7 +105,13 @@ class Pipeline:
     def _planned_of(self, batch: Sequence[Revision]) -> list[Planned]:
         parts = self._parts
         return plan_batch(
-            parts.index, batch, parts.fit_title, parts.clock, store_text=parts.store_text, collection=parts.collection
+            parts.index,
+            batch,
+            parts.fit_title,
+            parts.clock,
+            store_text=parts.store_text,
+            collection=parts.collection,
+            copies=parts.copies,
         )
 
     def _encode(self) -> None:
@@ -110,7 +119,7 @@ class Pipeline:
         while (batch := self._planned.get()) is not None:
             began = parts.clock.monotonic()
             encoded, refused = self._patience.until_available("encoder", partial(encode_batch, parts.encoder, batch))
-            missing = sum(len(item.planned.plan.missing) for item in encoded if isinstance(item.planned.plan, Plan))
+            missing = sum(len(item.vectors) - len(item.planned.copied) for item in encoded)
             if missing:
                 tokens = sum(item.planned.revision.cost for item in encoded)
                 parts.metrics.batch(len(batch), missing, tokens, parts.clock.monotonic() - began)
@@ -161,7 +170,8 @@ class Pipeline:
             plan = item.planned.plan
             if isinstance(plan, Plan):
                 metrics.events("applied")
-                metrics.chunks("embedded", len(plan.missing))
+                metrics.chunks("embedded", len(plan.missing) - len(item.planned.copied))
+                metrics.chunks("copied", len(item.planned.copied))
                 metrics.chunks("kept", plan.kept_count)
                 metrics.chunks("removed", plan.removed_count)
                 metrics.searchable(item.planned.revision.event.source_ts_ms)

@@ -11,10 +11,11 @@ write outlives the grace after which marks may be purged.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from consumers.copying import Copies
 from consumers.workload import Revision
 from schemas.identity import ChunkId
 from stream.delta import Plan, Stale, plan_revision
@@ -32,6 +33,8 @@ class Planned:
     plan: Plan | Stale
     title: str | None
     at: float
+    copied: Mapping[ChunkId, DenseVector] = field(default_factory=dict)
+    """Vectors of missing chunks that need no encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +88,21 @@ def plan_batch(
     *,
     store_text: bool,
     collection: str,
+    copies: Copies | None = None,
 ) -> list[Planned]:
     """One read of the index for all documents of the batch (each there once). Raises Outage."""
     at = clock.monotonic()
     stored = index.read([revision.event.doc_id for revision in batch])
-    return [
-        Planned(
-            revision,
-            plan_revision(
-                revision.event, stored.get(revision.event.doc_id, ()), store_text=store_text, collection=collection
-            ),
-            fit_title(revision.event.title),
-            at,
+    plans = [
+        plan_revision(
+            revision.event, stored.get(revision.event.doc_id, ()), store_text=store_text, collection=collection
         )
         for revision in batch
+    ]
+    vectors = {} if copies is None else copies.of(plans)
+    return [
+        Planned(revision, plan, fit_title(revision.event.title), at, _of(plan, vectors))
+        for revision, plan in zip(batch, plans, strict=True)
     ]
 
 
@@ -112,7 +116,7 @@ def encode_batch(encoder: ShrinkingEncoder, batch: Sequence[Planned]) -> tuple[l
     encoded: list[Encoded] = []
     refused: list[Refused] = []
     for planned in batch:
-        vectors: dict[ChunkId, DenseVector] = {}
+        vectors = dict(planned.copied)
         poison: Poison | None = None
         for chunk_id, text in _wanted(planned):
             made = texts[text]
@@ -189,7 +193,16 @@ def _writes(encoded: Encoded) -> list[Write]:
 def _wanted(planned: Planned) -> list[tuple[ChunkId, str]]:
     if isinstance(planned.plan, Stale):
         return []
-    return [(chunk.id, embedded_text(planned.title, chunk.passage)) for chunk in planned.plan.missing]
+    return [
+        (chunk.id, embedded_text(planned.title, chunk.passage))
+        for chunk in planned.plan.missing
+        if chunk.id not in planned.copied
+    ]
+
+
+def _of(plan: Plan | Stale, vectors: Mapping[ChunkId, DenseVector]) -> dict[ChunkId, DenseVector]:
+    missing = () if isinstance(plan, Stale) else plan.missing
+    return {chunk.id: vectors[chunk.id] for chunk in missing if chunk.id in vectors}
 
 
 def _texts(planned: Planned) -> list[str]:

@@ -25,7 +25,7 @@ from stream.probes import Probe
 FORMAT = 1
 """Raised when an older embedstream could misread the record."""
 
-_KEYS = frozenset({"format", "contract", "fingerprint", "accepted", "lineage", "probes", "barrier"})
+_KEYS = frozenset({"format", "contract", "fingerprint", "accepted", "lineage", "probes", "barrier", "replaces"})
 
 
 def collection_name(index: str, fingerprint: Fingerprint, generation: int) -> str:
@@ -45,6 +45,8 @@ class CollectionRecord:
     probes: tuple[Probe, ...] = ()
     barrier: Mapping[str, Json] | None = None
     """After a bulk load: the ends noted before it, from which the stream goes on."""
+    replaces: str | None = None
+    """The collection that users searched when this one was begun by an upgrade, to take its place."""
     rest: Mapping[str, Json] = field(default_factory=dict)
     """Keys of a newer version, kept as they were."""
 
@@ -59,6 +61,7 @@ class CollectionRecord:
             "lineage": dict(self.lineage),
             "probes": golden.to_json(self.probes),
             "barrier": None if self.barrier is None else dict(self.barrier),
+            **({} if self.replaces is None else {"replaces": self.replaces}),
         }
 
     def joined(self, ours: Contract, lineage: Mapping[str, str]) -> "CollectionRecord":
@@ -100,6 +103,7 @@ def from_json(document: Mapping[str, Any]) -> CollectionRecord:
             lineage={str(source): str(value) for source, value in document["lineage"].items()},
             probes=golden.from_json(document["probes"]),
             barrier=None if barrier is None else dict(barrier),
+            replaces=None if document.get("replaces") is None else str(document["replaces"]),
             rest={key: value for key, value in document.items() if key not in _KEYS},
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -52,6 +52,8 @@ class Plan:
     removed: tuple[Write, ...]
     kept_count: int
     removed_count: int
+    recomputes: bool = False
+    """The event asks that nothing stored be trusted."""
 
     def writes(self, vectors: Mapping[ChunkId, DenseVector]) -> list[Write]:
         """In the order in which they have to happen. ``vectors`` holds one for each missing chunk."""
@@ -71,10 +73,8 @@ def plan_revision(
     if newest > event.version:
         return Stale(event.doc_id, event.version, newest)
     live = {point.id: point for point in stored if point.state is State.LIVE}
-    if event.recompute is not None and event.recompute == collection:
-        keepable: Mapping[ChunkId, StoredPoint] = {}
-    else:
-        keepable = live
+    recomputes = event.recompute is not None and event.recompute == collection
+    keepable: Mapping[ChunkId, StoredPoint] = {} if recomputes else live
 
     missing: list[Missing] = []
     same: list[ChunkId] = []
@@ -98,6 +98,7 @@ def plan_revision(
         removed=_marks(event, stored, live),
         kept_count=len(same) + len(repainted),
         removed_count=len(live.keys() - {chunk.id for chunk in event.chunks}),
+        recomputes=recomputes,
     )
 
 
