@@ -12,11 +12,14 @@ from dataclasses import dataclass, fields
 
 from adapters.kafka.reader import read_partitions
 from compose.commands.looking import live_collection
+from compose.waiting import outlasting
 from schemas.chunk_codec import decode
 from schemas.identity import Version
 from stream.change import Ignore, read_change
 
 _TECHNICAL = frozenset({"version", "state", "payload_digest", "source", "source_ts_ms"})
+PATIENCE_S = 60.0
+"""For what a broker is asked that is on its way back."""
 _REMEMBERED = 64
 """Versions of a document that are remembered with their offsets: more than any commit is behind."""
 
@@ -77,12 +80,18 @@ class Reading:
         self._starts = {}
 
     def more(self):
-        """Committed records since the last look."""
+        """Committed records since the last look. Brokers that are still coming back are asked again."""
+        return outlasting(self._now, PATIENCE_S)
+
+    def _now(self):
+        found = []
         places = sorted(self._topics.ends(self.topic))
         known = {place: start for place, start in self._starts.items() if place in places}
         for record in read_partitions(self._given, places, known):
-            self._starts[record.partition] = record.offset + 1
-            yield record
+            found.append(record)
+        # Only whole looks count: one that was broken off is made again.
+        self._starts.update({record.partition: record.offset + 1 for record in found})
+        return found
 
 
 class Wire:

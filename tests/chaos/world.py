@@ -17,7 +17,7 @@ import time
 import uuid
 from pathlib import Path
 
-from chaos.comparison import Difference, Wire, compared, points_of
+from chaos.comparison import PATIENCE_S, Difference, Wire, compared, points_of
 from chaos.members import Members
 from chaos.servers import Servers
 from chaos.table import SOURCE, Table, Writer
@@ -28,6 +28,7 @@ from qdrant_process import QdrantProcess
 
 from adapters.kafka.topics import KafkaTopics
 from compose.native import debezium
+from compose.waiting import outlasting
 from stream.errors import EmbedstreamError
 from stream.ports import Partition
 
@@ -58,7 +59,7 @@ class Deployed:
     def committed(self):
         """Chunk partition → what the embedders committed of it."""
         places = [Partition(self.stream.chunks, number) for number in range(PARTITIONS)]
-        return self.topics.committed(self.deployment.embedder_group, places)
+        return outlasting(lambda: self.topics.committed(self.deployment.embedder_group, places), PATIENCE_S)
 
 
 class World:
@@ -169,7 +170,8 @@ class World:
         difference += wire + deployed.wire.outdated(points) + self.found
         self.found = Difference()
         if not drained:
-            difference += Difference(lost=(f"{deployed.lag()} records are not drained after {deadline_s:g} s",))
+            left = outlasting(deployed.lag, PATIENCE_S)
+            difference += Difference(lost=(f"{left} records are not drained after {deadline_s:g} s",))
         return difference
 
     @staticmethod
