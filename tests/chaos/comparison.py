@@ -84,11 +84,9 @@ class Reading:
         return outlasting(self._now, PATIENCE_S)
 
     def _now(self):
-        found = []
         places = sorted(self._topics.ends(self.topic))
         known = {place: start for place, start in self._starts.items() if place in places}
-        for record in read_partitions(self._given, places, known):
-            found.append(record)
+        found = list(read_partitions(self._given, places, known))
         # Only whole looks count: one that was broken off is made again.
         self._starts.update({record.partition: record.offset + 1 for record in found})
         return found
