@@ -25,6 +25,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from adapters.metrics_page import Together
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 ChunkOutcome = Literal["embedded", "copied", "kept", "removed"]
@@ -49,16 +51,18 @@ def wall_clock_ms() -> int:
 class Metrics:
     """What one process counts. Every method may be called from any thread."""
 
-    def __init__(self, now_ms: Callable[[], int] = wall_clock_ms) -> None:
-        """``now_ms`` is the clock that ages are read against."""
+    def __init__(self, now_ms: Callable[[], int] = wall_clock_ms, *, with_process: bool = True) -> None:
+        """``now_ms`` is the clock that ages are read against; ``with_process``: the process's own figures, too."""
         self.registry = CollectorRegistry()
+        self._beside: dict[str, CollectorRegistry] = {}
         self._now_ms = now_ms
         self._lock = threading.Lock()
         self._fingerprints: set[str] = set()
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._oldest_unapplied_ms: int | None = None
         self._watermarks_ms: dict[str, int] = {}
-        ProcessCollector(registry=self.registry)
+        if with_process:
+            ProcessCollector(registry=self.registry)
         self._make_stream_families()
         self._make_embedder_families()
         self._make_other_families()
@@ -67,7 +71,13 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text form, to be sent as :data:`CONTENT_TYPE`."""
-        return generate_latest(self.registry)
+        return generate_latest(Together(self.registry, dict(self._beside)))
+
+    def beside(self, pair: str) -> "Metrics":
+        """Those of another pair that runs in this process: on the same page, with the label ``pair``."""
+        other = Metrics(self._now_ms, with_process=False)
+        self._beside[pair] = other.registry
+        return other
 
     def recent_freshness(self) -> Mapping[str, float] | None:
         """``p50_ms, p95_ms, p99_ms, n`` over the last revisions made searchable; None before the first."""

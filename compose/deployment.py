@@ -11,7 +11,7 @@ from functools import cached_property
 from adapters.edge.opening import open_catalog
 from adapters.faust.lineage_group import WORKERS, LineageBeside
 from adapters.kafka.topics import KafkaTopics
-from compose.model import Model, contract_of, find_model
+from compose.model import Model, Profiles, contract_of, find_model
 from compose.settings import Settings
 from stream.collection import collection_name
 from stream.contract import Contract
@@ -72,6 +72,11 @@ class Deployment:
     def model(self) -> Model:
         """The model's contract and tokenizer."""
         return find_model(self.settings.encoding)
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """The model's weights, loaded once, when somebody encodes."""
+        return self.model.load()
 
     @cached_property
     def contract(self) -> Contract:

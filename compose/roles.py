@@ -7,7 +7,7 @@ group, index before the first record. It closes everything in reverse, whatever 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 
 from adapters.kafka.consumer import KafkaConsumer
@@ -35,11 +35,12 @@ from serving.api import QueryService
 from serving.handle import LiveIndex
 from serving.request import RequestRules
 from serving.server import serve_queries
-from stream.errors import Misuse
+from stream.errors import Fatal, Misuse, Outage
 from stream.ports import IndexCatalog, Topics, Unframer
 from stream.revision import ChunkTopic
 
 _LOG = logging.getLogger("embedstream")
+_BEGUN_LOOK_S = 1.0
 _AUDIT_PATIENCE_S = 60.0
 """How long the continuous audit waits for the group to come by before it leaves a point unsettled."""
 
@@ -246,17 +247,30 @@ def _patrol(
     return patrolling(beat, deployment.settings.embedder.audit_per_s, metrics, stopping)
 
 
+def await_begun(catalog: IndexCatalog, collection: str, stopping: threading.Event, patience: Patience) -> bool:
+    """Waits until `upgrade start` has made the collection; False where the process is told to stop first."""
+    if patience.until_available("index", lambda: collection in catalog.collections()):
+        return True
+    _LOG.info("waiting for `embedstream upgrade start` to make %s", collection)
+    while not stopping.wait(_BEGUN_LOOK_S):
+        if patience.until_available("index", lambda: collection in catalog.collections()):
+            return True
+    return False
+
+
 def run_query(
     deployment: Deployment,
     catalog: IndexCatalog,
-    profiles: Profiles,
+    pairs: Mapping[str, Profiles],
     stopping: threading.Event,
     metrics: Metrics,
     ready: Callable[[str], None],
 ) -> None:
-    """Searches over HTTP. ``ready`` is told the address. Raises Fatal."""
+    """Searches over HTTP. ``pairs``: collection → profiles of its encoder, of every pair that the index's name may
+    mean while this process runs. ``ready`` is told the address. Raises Fatal.
+    """
     settings = deployment.settings
-    live = LiveIndex(catalog, settings.index.name, [profiles.query])
+    live = LiveIndex(catalog, settings.index.name, [profiles.query for profiles in pairs.values()])
     rules = RequestRules(
         max_text_chars=settings.query.max_text_chars, max_limit=settings.query.max_limit, fields=settings.fields
     )
@@ -265,7 +279,19 @@ def run_query(
     with serve_queries(QueryService(live, metrics, rules), listen.host, listen.port) as server:
         ready(server.url)
         while server.running and not stopping.wait(0.5):
-            pass
+            _prepare(live, catalog, pairs)
+
+
+def _prepare(live: LiveIndex, catalog: IndexCatalog, collections: Iterable[str]) -> None:
+    """Whichever collection may be searched next is opened as soon as it exists; one that cannot be is told by
+    ``/readyz``, which lists those that are.
+    """
+    waiting = [collection for collection in collections if collection not in live.prepared]
+    try:
+        for collection in waiting and sorted({*waiting} & {*catalog.collections()}):
+            live.prepare(collection)
+    except (Outage, Fatal) as error:
+        _LOG.warning("The collection that may be searched next cannot be opened: %s", error)
 
 
 def _await_sources(deployment: Deployment, topics: Topics, stopping: threading.Event, patience: Patience) -> None:

@@ -18,8 +18,10 @@ from typing import Literal
 from adapters.metrics import Metrics
 from adapters.telemetry_server import serve_telemetry
 from compose.deployment import Deployment
-from compose.roles import Readiness, run_chunker, run_embedder, run_query
+from compose.roles import Readiness, await_begun, run_chunker, run_embedder, run_query
+from consumers.retries import Patience
 from stream.errors import Fatal, Outage
+from stream.ports import IndexCatalog
 
 Role = Literal["chunker", "embedder", "query"]
 ROLES: tuple[Role, ...] = ("chunker", "embedder", "query")
@@ -44,9 +46,15 @@ class _Process:
     """One process and the roles that run in it."""
 
     def __init__(
-        self, deployment: Deployment, roles: tuple[Role, ...], stopping: threading.Event, announce: Announce
+        self,
+        deployment: Deployment,
+        following: Deployment | None,
+        roles: tuple[Role, ...],
+        stopping: threading.Event,
+        announce: Announce,
     ) -> None:
         self._deployment = deployment
+        self._following = following
         self._roles = roles
         self._stopping = stopping
         self._announce = announce
@@ -60,13 +68,15 @@ class _Process:
         """Blocks until all roles have stopped; raises the first failure."""
         deployment = self._deployment
         listen = deployment.settings.telemetry.listen
-        deployment.contract  # noqa: B018 - refused before anything is opened
+        for each in (deployment, self._following):
+            if each is not None:
+                each.contract  # noqa: B018 - refused before anything is opened
         with ExitStack() as opened:
             server = opened.enter_context(serve_telemetry(self._metrics, self._readiness, listen.host, listen.port))
             self._telemetry = server.url
             threads = [
-                threading.Thread(target=self._guarded, args=(work,), name=role, daemon=True)
-                for role, work in self._work(opened).items()
+                threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
+                for name, work in self._work(opened).items()
             ]
             for thread in threads:
                 thread.start()
@@ -85,21 +95,51 @@ class _Process:
         if self._failures:
             raise self._failures[0]
 
-    def _work(self, opened: ExitStack) -> dict[Role, Callable[[], None]]:
+    def _work(self, opened: ExitStack) -> dict[str, Callable[[], None]]:
         deployment, stopping, metrics = self._deployment, self._stopping, self._metrics
-        work: dict[Role, Callable[[], None]] = {}
+        work: dict[str, Callable[[], None]] = {}
         if "chunker" in self._roles:
             work["chunker"] = lambda: run_chunker(deployment, stopping, metrics, lambda: self._ready("chunker"))
-        if "embedder" in self._roles or "query" in self._roles:
-            catalog = deployment.catalog(serve=True)
+        encodes = "embedder" in self._roles or "query" in self._roles
+        if encodes or self._following is not None:
+            catalog = deployment.catalog(serve=encodes)
             opened.callback(catalog.close)
-            profiles = deployment.model.load()
+            if encodes:
+                profiles = deployment.profiles
+                pairs = {deployment.collection: profiles}
+                if self._following is not None:
+                    pairs[self._following.collection] = self._following.profiles
             if "embedder" in self._roles:
                 work["embedder"] = lambda: run_embedder(
                     deployment, catalog, profiles, stopping, metrics, lambda: self._ready("embedder")
                 )
+            if self._following is not None:
+                work.update(self._work_beside(self._following, catalog))
             if "query" in self._roles:
-                work["query"] = lambda: run_query(deployment, catalog, profiles, stopping, metrics, self._query_ready)
+                work["query"] = lambda: run_query(deployment, catalog, pairs, stopping, metrics, self._query_ready)
+        return work
+
+    def _work_beside(self, following: Deployment, catalog: IndexCatalog) -> dict[str, Callable[[], None]]:
+        """The next pair's roles, from when its upgrade is begun. Where both cut alike they share the chunker."""
+        stopping, metrics = self._stopping, self._metrics.beside("next")
+        patience = Patience(stopping, metrics)
+
+        def begun() -> bool:
+            return await_begun(catalog, following.collection, stopping, patience)
+
+        def chunk() -> None:
+            if begun():
+                run_chunker(following, stopping, metrics, _nobody_waits)
+
+        def embed() -> None:
+            if begun():
+                run_embedder(following, catalog, following.profiles, stopping, metrics, _nobody_waits)
+
+        work: dict[str, Callable[[], None]] = {}
+        if "chunker" in self._roles and following.chunker_group != self._deployment.chunker_group:
+            work["next chunker"] = chunk
+        if "embedder" in self._roles:
+            work["next embedder"] = embed
         return work
 
     def _guarded(self, work: Callable[[], None]) -> None:
@@ -125,14 +165,22 @@ class _Process:
         self._ready("query")
 
 
+def _nobody_waits() -> None:
+    """The next pair's roles are waited for by `upgrade status`, not by whoever started the process."""
+
+
 def run(
     deployment: Deployment,
     roles: tuple[Role, ...],
     stopping: threading.Event,
     announce: Announce = lambda _: None,
+    following: Deployment | None = None,
 ) -> None:
-    """Blocks until ``stopping`` is set or a role fails; raises what failed. ``announce`` is called when all run."""
-    _Process(deployment, roles, stopping, announce).run()
+    """Blocks until ``stopping`` is set or a role fails; raises what failed. ``announce`` is called when all run.
+
+    ``following`` is another pair of the same index, whose roles run beside these.
+    """
+    _Process(deployment, following, roles, stopping, announce).run()
 
 
 @contextmanager

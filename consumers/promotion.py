@@ -4,8 +4,8 @@ A new generation is built where the versions of the old one cannot be continued:
 nothing feeds the old collection any more. It has the same contract, so no query has to be encoded in another way, and
 waiting for a person would only show a stale index for longer. It takes the name once both groups have committed
 everything there is, twice in a row, and it holds something to be found; a compare-and-set makes sure that nobody else
-moved the name meanwhile. A collection of another *contract* is never promoted here: that is an upgrade, and a
-decision.
+moved the name meanwhile. A collection of another *contract* is never promoted here, nor one that `upgrade start`
+made: that is an upgrade, and a decision.
 """
 
 import logging
@@ -43,12 +43,15 @@ class Promotion:
         return taken
 
     def _may_follow(self, live: str | None) -> bool:
-        """Only an earlier generation of the same contract is followed."""
+        """Only an earlier generation of the same contract is followed, and only where no upgrade is under way."""
         if live is None:
             return True
-        ours = from_json(self._catalog.metadata(self._collection)).contract
-        theirs = from_json(self._catalog.metadata(live)).contract
-        return ours.fingerprint == theirs.fingerprint and _generation(live) < _generation(self._collection)
+        ours = from_json(self._catalog.metadata(self._collection))
+        theirs = from_json(self._catalog.metadata(live))
+        follows = ours.contract.fingerprint == theirs.contract.fingerprint and _generation(live) < _generation(
+            self._collection
+        )
+        return follows and ours.replaces is None
 
 
 def _generation(collection: str) -> int:

@@ -4,9 +4,9 @@ Invariant 4 (no mix) on the query path: :func:`open_handle` compares the contrac
 encoder and makes the collection's probes again, and refuses with both sides shown. A handle is immutable, so a
 request that took one searches the collection that its query was encoded for, whatever happens to the alias meanwhile.
 
-:class:`LiveIndex` follows the alias. It asks for it at every request, and makes a handle, probes and all, only when
-it points elsewhere; nobody is answered from the old collection after that, and nobody at all where no encoder at
-hand keeps the new one's contract.
+:class:`LiveIndex` follows the alias. It asks for it at every request, and makes a handle, probes and all, once for
+each collection, before the alias points there where it is told of one; nobody is answered from the old collection
+after that, and nobody at all where no encoder at hand keeps the new one's contract.
 """
 
 import threading
@@ -90,7 +90,18 @@ class LiveIndex:
         self._catalog = catalog
         self._encoders = tuple(QueryEncoder(encoder) for encoder in encoders)
         self._lock = threading.Lock()
-        self._handle: IndexHandle | None = None
+        self._handles: dict[str, IndexHandle] = {}
+
+    @property
+    def prepared(self) -> tuple[str, ...]:
+        """Collections that could be searched at once, were the alias to mean them."""
+        return tuple(sorted(self._handles))
+
+    def prepare(self, collection: str) -> None:
+        """Opens a collection before the alias means it, so that no search waits for that. Raises Fatal where no
+        encoder of this process keeps its contract, and where it does not exist.
+        """
+        self._open(collection)
 
     def current(self) -> IndexHandle:
         """The handle for one request.
@@ -101,10 +112,15 @@ class LiveIndex:
         collection = self._catalog.aliases().get(self.name)
         if collection is None:
             raise Outage(f"Index {self.name} does not exist yet: the embedder makes it.", _CREATED_LATER_S)
-        handle = self._handle
-        if handle is not None and handle.collection == collection:
+        return self._open(collection)
+
+    def _open(self, collection: str) -> IndexHandle:
+        handle = self._handles.get(collection)
+        if handle is not None:
             return handle
         with self._lock:
-            if self._handle is None or self._handle.collection != collection:
-                self._handle = open_handle(self._catalog, collection, self._encoders)
-            return self._handle
+            handle = self._handles.get(collection)
+            if handle is None:
+                handle = open_handle(self._catalog, collection, self._encoders)
+                self._handles = {**self._handles, collection: handle}
+            return handle

@@ -129,6 +129,6 @@ def check_encoding(encoding: EncodingContract, theirs: Contract) -> None:
 def _refusal(who: str, ours: Contract, theirs: Contract) -> str:
     return (
         f"{who} has contract {ours.fingerprint} and the collection {theirs.fingerprint}: their vectors cannot be "
-        "compared; use the model and settings that made the collection, or build another index (index.name) beside "
-        f"it:\n{side_by_side(ours, theirs)}"
+        "compared; use the model and settings that made the collection, or upgrade the index "
+        f"(`embedstream upgrade`):\n{side_by_side(ours, theirs)}"
     )

@@ -19,12 +19,14 @@ from typing import Self
 from schemas.identity import DocId, Version
 from stream.points import Payload, Point, State, StoredPoint
 
+_NEVER = Version(-1)
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What one collection says of one document. ``chunks`` is the exclusive or of its live points' ids."""
 
-    version: Version = Version(-1)
+    version: Version = _NEVER
     live: int = 0
     chunks: int = 0
     deleted: bool = False
@@ -88,9 +90,7 @@ def standing_of(stored: Iterable[StoredPoint]) -> Standing:
     return found
 
 
-def suspects(
-    before: Mapping[DocId, Standing], after: Mapping[DocId, Standing], *, cut_alike: bool
-) -> list[DocId]:
+def suspects(before: Mapping[DocId, Standing], after: Mapping[DocId, Standing], *, cut_alike: bool) -> list[DocId]:
     """Documents of which the two do not say the same, in order of name."""
     return sorted(
         document

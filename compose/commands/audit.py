@@ -120,7 +120,7 @@ def _chunk_topic(deployment: Deployment, topics: Topics) -> ChunkTopic:
 
 
 def _encode(deployment: Deployment, collection: OpenCollection) -> Callable[[Sequence[str]], Sequence[DenseVector]]:
-    profiles = deployment.model.load()
+    profiles = deployment.profiles
     probes.check(collection.record.probes, profiles.bulk, collection.name)
     return ShrinkingEncoder(profiles.bulk, profiles.shrink).encode
 

@@ -68,7 +68,7 @@ def _search_here(deployment: Deployment, text: str, limit: int) -> dict[str, Jso
         raise Fatal(f"There is no index in {index.folder} yet; `embedstream run all` makes it.")
     catalog = deployment.catalog(serve=False)
     try:
-        live = LiveIndex(catalog, deployment.settings.index.name, [deployment.model.load().query])
+        live = LiveIndex(catalog, deployment.settings.index.name, [deployment.profiles.query])
         answer = search(live.current(), Question(text, limit), wall_clock_ms())
     finally:
         catalog.close()

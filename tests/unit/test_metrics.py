@@ -130,3 +130,17 @@ def test_counting_from_many_threads_loses_nothing():
     for thread in threads:
         thread.join()
     assert value(metrics, "embedstream_events_total", outcome="mismatched") == 800
+
+
+def test_another_pair_of_the_process_is_counted_on_the_same_page_and_apart():
+    metrics = Metrics()
+    other = metrics.beside("next")
+    metrics.lag("kb.chunks", 3)
+    other.lag("kb.chunks", 5)
+    other.chunks("copied", 2)
+    page = metrics.render().decode()
+    assert 'embedstream_lag_events{topic="kb.chunks"} 3.0' in page
+    assert 'embedstream_lag_events{pair="next",topic="kb.chunks"} 5.0' in page
+    assert 'embedstream_chunks_total{outcome="copied",pair="next"} 2.0' in page
+    assert page.count("# TYPE embedstream_lag_events gauge") == 1
+    assert page.count("# TYPE process_resident_memory_bytes gauge") == 1
