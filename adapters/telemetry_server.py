@@ -7,7 +7,7 @@ The address is loopback unless the configuration says otherwise. A port that is 
 machine) is no reason not to start: the next free one is used and logged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -20,8 +20,14 @@ from adapters.metrics import CONTENT_TYPE, Metrics
 Readiness = Callable[[], tuple[bool, str]]
 
 
-def telemetry_routes(metrics: Metrics, readiness: Readiness) -> list[Route]:
-    """The three routes; they run in worker threads, so ``readiness`` may ask an index."""
+def telemetry_routes(
+    metrics: Metrics, readiness: Readiness, collections: Callable[[], Sequence[str]] | None = None
+) -> list[Route]:
+    """The three routes; they run in worker threads, so ``readiness`` may ask an index.
+
+    ``collections`` are those that a query service could search at once, whether it is ready or not: before an index's
+    name is moved, whoever moves it asks for them.
+    """
 
     def metrics_page(_request: Request) -> Response:
         return Response(metrics.render(), media_type=CONTENT_TYPE)
@@ -34,7 +40,10 @@ def telemetry_routes(metrics: Metrics, readiness: Readiness) -> list[Route]:
             is_ready, why = readiness()
         except Exception as error:  # noqa: BLE001 - whatever it is, the process is not ready, and says why
             is_ready, why = False, f"readiness could not be told: {error}"
-        return JSONResponse({"ready": is_ready, "why": why}, status_code=200 if is_ready else 503)
+        told: dict[str, object] = {"ready": is_ready, "why": why}
+        if collections is not None:
+            told["collections"] = list(collections())
+        return JSONResponse(told, status_code=200 if is_ready else 503)
 
     return [Route("/metrics", metrics_page), Route("/healthz", health), Route("/readyz", ready)]
 

@@ -26,6 +26,7 @@ from compose.operating import add_operating
 from compose.printing import err, out, print_json
 from compose.run import ROLES, Announced, Role, run, stopping_on_signals
 from compose.settings import load
+from compose.upgrading import add_upgrading
 from compose.version import VERSION
 from operations.doctor.rights import ROLES as ROLE_NAMES
 from schemas.identity import DocId
@@ -124,6 +125,9 @@ def run_command(
     role: Annotated[str, typer.Argument(help="chunker, embedder, query or all (one process).")],
     *,
     config: Config = None,
+    next_: Annotated[
+        Path | None, typer.Option("--next", help="The file of an upgrade: its pair runs beside, once it is begun.")
+    ] = None,
 ) -> None:
     """Run a part of the stream until it is told to stop."""
     roles: tuple[Role, ...]
@@ -135,9 +139,11 @@ def run_command(
         case _:
             raise Misuse(f"`run` takes chunker, embedder, query or all, not {role!r}.")
     deployment = _deployment(config)
-    log_to_stderr(os.environ, Confidential.of(deployment.settings.secrets()))
+    following = None if next_ is None else _deployment(next_)
+    both = [deployment] if following is None else [deployment, following]
+    log_to_stderr(os.environ, Confidential.of(secret for each in both for secret in each.settings.secrets()))
     with stopping_on_signals() as stopping:
-        run(deployment, roles, stopping, _announce)
+        run(deployment, roles, stopping, _announce, following)
 
 
 @app.command()
@@ -305,6 +311,7 @@ def _fail(sentence: str, status: int) -> None:
 
 
 add_operating(app, _deployment)
+add_upgrading(app, _deployment)
 
 if __name__ == "__main__":
     main()

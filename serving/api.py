@@ -72,7 +72,7 @@ class QueryService:
                 Route("/v1/search", desk.search, methods=["POST"]),
                 Route("/v1/index", desk.index),
                 Route("/", page),
-                *telemetry_routes(self.metrics, self.readiness),
+                *telemetry_routes(self.metrics, self.readiness, lambda: self.live.prepared),
             ],
             exception_handlers={HTTPException: _unknown_place, Exception: _failed},
         )

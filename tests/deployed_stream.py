@@ -132,9 +132,9 @@ class Stream:
 
     # --- roles ---
 
-    def run(self, *roles: str, **changed: Tables) -> Running:
-        """In threads; all of them by default. Not ready yet."""
-        self._runners.append(Running(self.deployment(**changed), roles or ROLES))
+    def run(self, *roles: str, following: Deployment | None = None, **changed: Tables) -> Running:
+        """In threads; all of them by default. ``following``: another pair beside it. Not ready yet."""
+        self._runners.append(Running(self.deployment(**changed), roles or ROLES, following))
         return self._runners[-1]  # type: ignore[return-value]
 
     def start(self, role: str = "all", environment: Mapping[str, str] | None = None, **changed: Tables) -> Process:

@@ -73,7 +73,8 @@ class Metered:
 class Running(Metered):
     """Roles in threads of this process."""
 
-    def __init__(self, deployment: Deployment, roles: Iterable[str]) -> None:
+    def __init__(self, deployment: Deployment, roles: Iterable[str], following: Deployment | None = None) -> None:
+        self._following = following
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -82,7 +83,7 @@ class Running(Metered):
 
     def _run(self, deployment: Deployment, roles: Any) -> None:
         try:
-            run(deployment, roles, self._stopping, self._announced)
+            run(deployment, roles, self._stopping, self._announced, self._following)
         except BaseException as error:  # noqa: BLE001 - the test's to judge
             self._failure = error
 

@@ -1,0 +1,158 @@
+"""``embedstream upgrade`` beside a stream that runs: each step, said twice, interrupted, and refused."""
+
+import json
+
+import httpx
+import pytest
+from cdc_events import envelope, row, sentences
+from stream_process import wait_for
+
+pytestmark = pytest.mark.kafka
+
+ROWS = 30
+OTHER_MODEL = {"encoding": {"model": "hash:32"}}
+OTHER_CHUNKING = {"chunking": {"min_tokens": 6, "max_tokens": 16}}
+
+
+class Upgrade:
+    """Two files of one stream, and the commands between them."""
+
+    def __init__(self, stream, **changed):
+        self.stream = stream
+        self.config, self.next = stream.config(), stream.config(**changed)
+        self.before, self.after = stream.deployment(), stream.deployment(**changed)
+        self.running = None
+
+    def run(self, *roles):
+        self.running = self.stream.run(*roles, following=self.after).ready()
+        return self.running
+
+    def asked(self, command, *more):
+        """The exit status, what was printed as JSON, and everything that was said."""
+        process = self.stream.launched(
+            "upgrade", command, "--config", str(self.config), "--next", str(self.next), "--json", *more
+        )
+        status, said = process.ended(), process.said()
+        return status, json.loads(said[said.index("{\n") :]) if "{\n" in said else {}, said
+
+    def done(self, command, *more):
+        status, told, said = self.asked(command, *more)
+        assert status == 0, said
+        return told
+
+    def refused(self, command, *more):
+        status, told, said = self.asked(command, *more)
+        assert status != 0, said
+        return told, said
+
+    def caught_up(self):
+        seen = {}
+
+        def is_caught_up():
+            seen.update(self.done("status"))
+            return seen["step"] == "caught up"
+
+        wait_for(is_caught_up, "the next pair to catch up", 120, seen=seen)
+
+    def ready_to_switch(self):
+        """The query service of this stream listens on a free port, so it is named."""
+        return ("--query", self.running.query) if self.running is not None and self.running.query else ()
+
+    def searched(self, text="row 3"):
+        answer = httpx.post(f"{self.running.query}/v1/search", json={"query": text}, trust_env=False, timeout=20)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+def write(stream, number, words="row", count=3):
+    """A row of so many sentences; without any it is deleted."""
+    text = sentences(count, f"{words} {number}")
+    stream.put({"id": number}, envelope("u", row(number, text)) if text else envelope("d", before=row(number, None)))
+
+
+@pytest.fixture
+def stream(new_stream):
+    stream = new_stream()
+    stream.create()
+    for number in range(ROWS):
+        write(stream, number)
+    return stream
+
+
+def test_a_model_is_upgraded_rolled_back_forward_again_and_the_old_one_retired(stream):
+    upgrade = Upgrade(stream, **OTHER_MODEL)
+    running = upgrade.run()
+    stream.drained()
+    assert upgrade.done("status")["step"] == "planned"
+    assert upgrade.done("start") == {"collection": upgrade.after.collection, "made": True}
+    assert upgrade.done("start") == {"collection": upgrade.after.collection, "made": False}
+    upgrade.caught_up()
+    write(stream, 1, "changed")
+    write(stream, 2, count=0)
+    stream.drained()
+    verified = upgrade.done("verify", *upgrade.ready_to_switch())
+    assert {gate["gate"] for gate in verified["gates"]} >= {
+        "caught up",
+        "points",
+        "vectors",
+        "documents",
+        "deletes",
+        "probes",
+        "overlap",
+        "services",
+    }
+    assert upgrade.searched()["contract"] == upgrade.before.contract.fingerprint
+    cut = upgrade.done("cutover", *upgrade.ready_to_switch())
+    assert cut["switched"]["now"] == upgrade.after.collection
+    assert upgrade.searched()["contract"] == upgrade.after.contract.fingerprint
+    assert upgrade.done("cutover")["already"]
+
+    write(stream, 4, "newest")
+    write(stream, 5, count=0)
+    back = upgrade.done("rollback", *upgrade.ready_to_switch())
+    assert back["switched"]["now"] == upgrade.before.collection
+    answer = upgrade.searched("newest 4")
+    assert answer["contract"] == upgrade.before.contract.fingerprint
+    assert answer["hits"][0]["doc_id"] == "docs/4"
+    assert "docs/5" not in {hit["doc_id"] for hit in answer["hits"]}
+    upgrade.done("cutover", *upgrade.ready_to_switch())
+
+    _, said = upgrade.refused("retire", "--yes")
+    assert "still has members" in said
+    running.stop()
+    retired = upgrade.done("retire", "--yes")
+    assert (retired["nulled"], retired["unfinished"]) == (0, None), "both cut alike: the keys are in use"
+    assert upgrade.done("status")["step"] == "retired"
+    assert upgrade.done("retire", "--yes")["collection"] is None
+    alone = stream.run(**OTHER_MODEL).ready()
+    write(stream, 6, "later")
+    wait_for(lambda: any("later 6" in hit["text"] for hit in alone.search("later 6")), "the change to be found")
+
+
+def test_a_chunking_is_upgraded_with_chunkers_of_its_own_and_equal_texts_are_copied(stream):
+    upgrade = Upgrade(stream, **OTHER_CHUNKING)
+    running = upgrade.run()
+    stream.drained()
+    upgrade.done("start")
+    upgrade.caught_up()
+    write(stream, 2, count=0)
+    write(stream, 3, "changed")
+    cut = upgrade.done("cutover", *upgrade.ready_to_switch())
+    gates = {gate["gate"]: gate for gate in cut["gates"]}
+    assert gates["copied"]["passed"]
+    copied = running.metric("chunks_total", outcome="copied", pair="next")
+    embedded = running.metric("chunks_total", outcome="embedded", pair="next")
+    assert copied > 0
+    assert gates["copied"]["said"].startswith(f"{ROWS * 3 - 6:,} of") or embedded > 0
+    running.stop()
+    retired = upgrade.done("retire", "--yes")
+    assert retired["nulled"] >= ROWS
+    stream.run("chunker", "embedder", **OTHER_CHUNKING).ready()
+    status, report = json_of(stream.command("audit", "--all-vectors", "--json", **OTHER_CHUNKING))
+    assert (status, report["equal"]) == (0, True)
+    assert report["documents"] == ROWS
+
+
+def json_of(process):
+    status, said = process.ended(), process.said()
+    return status, json.loads(said[said.index("{\n") :])
