@@ -10,10 +10,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 
 from compose.commands import audit, upgrade
 from compose.commands.dead_letters import printable
 from compose.commands.upgrade import Asked, Both, Verdict
+from compose.commands.upgrade_plan import AskedMeans, Planned, planned
 from compose.deployment import Deployment
 from compose.printing import err, out, print_json
 from operations.upgrade.gates import Gate
@@ -42,12 +44,37 @@ def add_upgrading(app: typer.Typer, opened: Opened) -> None:
     """Adds them to the command line."""
     commands = typer.Typer(help="Move the index to another chunking or encoding.", no_args_is_help=True)
     app.add_typer(commands, name="upgrade")
+    _add_plan(commands, opened)
     _add_start(commands, opened)
     _add_status(commands, opened)
     _add_verify(commands, opened)
     _add_move(commands, opened, "cutover", back=False)
     _add_move(commands, opened, "rollback", back=True)
     _add_retire(commands, opened)
+
+
+def _add_plan(commands: typer.Typer, opened: Opened) -> None:
+    @commands.command("plan")
+    def plan_upgrade(
+        *,
+        next_: Next,
+        config: Config = None,
+        rate: Annotated[
+            float | None, typer.Option("--rate", help="Chunks a second and device; measured here if left out.")
+        ] = None,
+        devices: Annotated[int, typer.Option("--devices", min=1, help="How many encode.")] = 1,
+        share: Annotated[float, typer.Option("--share", help="Of each device, in (0, 1].")] = 1.0,
+        price: Annotated[float | None, typer.Option("--price", min=0, help="Of a device hour.")] = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Say what an upgrade would replay, copy, embed and cost; change nothing. Exit 1 if it cannot begin."""
+        means = AskedMeans(rate, devices, share, price)
+        found = planned(_both(opened, config, next_), means)
+        if as_json:
+            print_json(found.to_json())
+        else:
+            _show_plan(found, out())
+        raise typer.Exit(0 if found.refused is None else 1)
 
 
 def _add_start(commands: typer.Typer, opened: Opened) -> None:
@@ -196,6 +223,43 @@ def _report(verdict: Verdict, *, as_json: bool) -> None:
             f"switched  {switched.index} → {switched.now}, {switched.lag} records behind; all that was committed "
             f"{switched.watermark_s:.2f} s before is in it",
         )
+
+
+def _show_plan(found: Planned, console: Console) -> None:
+    cost = found.cost
+    lines = [
+        ("change", f"{found.change}; replays {', '.join(found.replays)}"),
+        ("from", found.present),
+        ("to", found.following),
+        (
+            "chunks",
+            f"{cost.chunks:,} of {cost.documents:,} documents: {cost.embedded:,} embedded, {cost.copied:,} copied",
+        ),
+        ("device", f"{cost.device_seconds / 3600:,.2f} device hours at {found.rate:,.1f} chunks a second"),
+        ("wall-clock", _duration(cost.wall_seconds)),
+        (
+            "index",
+            f"{_bytes(cost.vector_bytes)} of vectors, {_bytes(cost.payload_bytes)} of payloads, beside the present",
+        ),
+        ("topic", f"{_bytes(cost.topic_bytes)} more in the chunk topic"),
+    ]
+    if cost.cost is not None:
+        lines.append(("cost", f"{cost.cost:,.2f}"))
+    for name, said in lines:
+        _say(console, f"{name:<11} {said}")
+    if found.refused is not None:
+        _say(err(), f"It cannot begin yet: {found.refused}")
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.1f} seconds"
+
+
+def _bytes(count: int) -> str:
+    return decimal(count)
 
 
 def _show_progress(found: Progress, console: Console) -> None:

@@ -1,6 +1,7 @@
 """``embedstream upgrade`` beside a stream that runs: each step, said twice, interrupted, and refused."""
 
 import json
+from contextlib import closing
 
 import httpx
 import pytest
@@ -84,6 +85,11 @@ def test_a_model_is_upgraded_rolled_back_forward_again_and_the_old_one_retired(s
     running = upgrade.run()
     stream.drained()
     assert upgrade.done("status")["step"] == "planned"
+    plan = upgrade.done("plan", "--rate", "100", "--price", "3.6")
+    assert (plan["change"], plan["chunks"], plan["embedded"], plan["copied"]) == ("encoding", 90, 90, 0)
+    assert (plan["documents"], plan["wall_seconds"], plan["topic_bytes"]) == (ROWS, 0.9, 0)
+    assert plan["replays"] == [stream.chunks]
+    assert upgrade.after.collection not in collections(stream), "a plan makes nothing"
     assert upgrade.done("start") == {"collection": upgrade.after.collection, "made": True}
     assert upgrade.done("start") == {"collection": upgrade.after.collection, "made": False}
     upgrade.caught_up()
@@ -133,6 +139,10 @@ def test_a_chunking_is_upgraded_with_chunkers_of_its_own_and_equal_texts_are_cop
     upgrade = Upgrade(stream, **OTHER_CHUNKING)
     running = upgrade.run()
     stream.drained()
+    plan = upgrade.done("plan", "--rate", "100")
+    assert (plan["change"], plan["chunks"], plan["copied"], plan["embedded"]) == ("chunking", 90, 90, 0)
+    assert plan["replays"] == [stream.cdc]
+    assert plan["topic_bytes"] > ROWS * 500
     upgrade.done("start")
     upgrade.caught_up()
     write(stream, 2, count=0)
@@ -151,6 +161,11 @@ def test_a_chunking_is_upgraded_with_chunkers_of_its_own_and_equal_texts_are_cop
     status, report = json_of(stream.command("audit", "--all-vectors", "--json", **OTHER_CHUNKING))
     assert (status, report["equal"]) == (0, True)
     assert report["documents"] == ROWS
+
+
+def collections(stream):
+    with closing(stream.deployment().catalog(serve=False)) as catalog:
+        return list(catalog.collections())
 
 
 def json_of(process):
