@@ -36,6 +36,8 @@ class SourceSettings(Section):
     tenant: Text | None = None
     heartbeat: Topic | None = None
     """The connector's heartbeat topic: tells a quiet source from a dead connector."""
+    signal: Topic | None = None
+    """The topic in which the connector looks for signals (its ``signal.kafka.topic``): an upgrade may need one."""
     on_truncate: Literal["stop", "dead-letter"] = "stop"
 
     @model_validator(mode="after")
@@ -58,5 +60,6 @@ class SourceSettings(Section):
             fields=self.fields,
             tenant=self.tenant,
             heartbeat=self.heartbeat,
+            signal=self.signal,
             on_truncate=self.on_truncate,
         )

@@ -83,11 +83,17 @@ def _add_start(commands: typer.Typer, opened: Opened) -> None:
         *,
         next_: Next,
         config: Config = None,
+        resnapshot: Annotated[
+            bool, typer.Option("--resnapshot", help="History is gone: ask the connectors to write all rows again.")
+        ] = False,
+        resnapshotted: Annotated[
+            bool, typer.Option("--resnapshotted", help="History is gone, and they were asked already.")
+        ] = False,
         as_json: AsJson = False,
     ) -> None:
         """Make the next collection; processes that run with --next begin to fill it."""
         both = _both(opened, config, next_)
-        begun = upgrade.begun(both, resnapshot=False)
+        begun = upgrade.begun(both, resnapshot=resnapshot, resnapshotted=resnapshotted)
         if as_json:
             print_json({"collection": begun.collection, "made": begun.anew})
             return

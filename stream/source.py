@@ -54,6 +54,8 @@ class Source:
     fields: Mapping[str, FieldType] = field(default_factory=dict)
     tenant: str | None = None
     heartbeat: str | None = None
+    signal: str | None = None
+    """The topic in which the connector looks for signals."""
     on_truncate: OnTruncate = "stop"
     optional: frozenset[str] = frozenset()
 
@@ -70,6 +72,7 @@ class Source:
         fields: Mapping[str, FieldType] | None = None,
         tenant: str | None = None,
         heartbeat: str | None = None,
+        signal: str | None = None,
         on_truncate: str = "stop",
     ) -> Self:
         """As a configuration writes it: any mapped column may end in ``?``."""
@@ -85,6 +88,7 @@ class Source:
             fields={Column.parse(column).name: kind for column, kind in (fields or {}).items()},
             tenant=None if tenant is None else Column.parse(tenant).name,
             heartbeat=heartbeat,
+            signal=signal,
             on_truncate=on_truncate,  # type: ignore[arg-type] # checked by __post_init__
             optional=frozenset(column.name for column in others if column.optional),
         )

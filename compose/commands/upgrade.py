@@ -30,6 +30,8 @@ from operations.upgrade.switching import Switched, switch
 from operations.upgrade.verifying import Checks, Ready, verify
 from stream.collection import from_json
 from stream.errors import Fatal, Misuse
+from stream.ports import Outgoing
+from stream.resnapshot import signal
 from stream.upgrade import Pair, change_of
 
 _READY_S = 5.0
@@ -109,13 +111,34 @@ def pair_of(deployment: Deployment) -> Pair:
     return Pair(deployment.contract, deployment.collection, deployment.chunker_group, deployment.embedder_group)
 
 
-def begun(both: Both, *, resnapshot: bool) -> Begun:
-    """``upgrade start``. Raises Misuse and Fatal before anything is made."""
+def begun(both: Both, *, resnapshot: bool = False, resnapshotted: bool = False) -> Begun:
+    """``upgrade start``. ``resnapshot``: the connectors are asked to write all rows again; ``resnapshotted``: they
+    were asked already. Raises Misuse and Fatal before anything is made.
+    """
+    signals = _signals(both.following) if resnapshot else []
     with opened(both, 0.0) as around:
-        check_startable(around, resnapshot=resnapshot)
+        check_startable(around, resnapshot=resnapshot or resnapshotted)
         settings = both.following.settings
         lineages = current_lineages(around.topics, both.following.source_topics, settings.chunks.topic)
-        return start(around, settings.fields, lineages, both.following.profiles.bulk)
+        begun = start(around, settings.fields, lineages, both.following.profiles.bulk)
+        if signals:
+            with closing(KafkaProducer(settings.kafka.properties)) as producer:
+                producer.send(signals)
+        return begun
+
+
+def _signals(deployment: Deployment) -> list[Outgoing]:
+    """One a source. Raises Misuse where a source does not say where its connector looks for them."""
+    signals = []
+    for number, source in enumerate(deployment.settings.sources):
+        if source.signal is None:
+            raise Misuse(
+                f"Source {source.name!r} does not say in which topic its connector looks for signals; write "
+                f"source.{number}.signal into the next file (the connector's signal.kafka.topic), or send the signal "
+                "yourself and say --resnapshotted."
+            )
+        signals.append(signal(source.signal, source.topic, f"embedstream-{deployment.collection}"))
+    return signals
 
 
 def progress_of(both: Both) -> Progress:

@@ -37,6 +37,13 @@ class Connector:
     tables: tuple[str, ...]
     partitions: int = 4
     heartbeat_ms: int = 1_000
+    brokers: str | None = None
+    """Where it looks for signals, by which it writes all rows again: see ``signal_topic``. None: nowhere."""
+
+    @property
+    def signal_topic(self) -> str:
+        """Of one partition; it has to exist before the connector looks for signals."""
+        return f"{self.topic_prefix}.signals"
 
     @property
     def name(self) -> str:
@@ -96,6 +103,18 @@ class Connector:
             "topic.creation.heartbeat.partitions": "1",
             "topic.creation.heartbeat.replication.factor": "1",
             "topic.creation.heartbeat.retention.ms": "3600000",
+            **self._signals(),
+        }
+
+    def _signals(self) -> dict[str, str]:
+        """From Kafka, and nothing is written to the database for a snapshot's watermarks."""
+        if self.brokers is None:
+            return {}
+        return {
+            "signal.enabled.channels": "kafka",
+            "signal.kafka.topic": self.signal_topic,
+            "signal.kafka.bootstrap.servers": self.brokers,
+            "read.only": "true",
         }
 
 

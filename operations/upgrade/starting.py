@@ -56,17 +56,13 @@ def _check_history(around: Surroundings) -> None:
 
 
 def _gone(around: Surroundings, topic: str, number: int) -> str:
-    if topic == around.chunk_topic:
-        return (
-            f"The first records of {topic} [{number}] are gone and the topic is not only compacted, so a replay "
-            "would miss documents; upgrade with another chunking instead, which replays the CDC topics, and let the "
-            "chunk topic be compacted (cleanup.policy)."
-        )
+    which = "and it is not only compacted, " if topic == around.chunk_topic else ""
+    tables = ", ".join(f'"{".".join(cdc.rsplit(".", 2)[-2:])}"' for cdc in around.cdc_topics)
     return (
-        f"The first records of {topic} [{number}] are gone, so a replay would miss every row that was not changed "
-        "since; have its rows written again by an incremental snapshot: say this with --resnapshot, or send the "
-        'connector {"type": "execute-snapshot", "data": {"data-collections": ["<schema>.<table>"], "type": '
-        '"incremental"}} yourself and then say --resnapshot=sent.'
+        f"The first records of {topic} [{number}] are gone, {which}so a replay would miss every document that was "
+        "not changed since; have all rows written again by an incremental snapshot: say this with --resnapshot, or "
+        'send the connector the signal {"type": "execute-snapshot", "data": {"type": "INCREMENTAL", '
+        f'"data-collections": [{tables}]}}}} yourself and say this with --resnapshotted.'
     )
 
 

@@ -3,66 +3,16 @@
 import json
 from contextlib import closing
 
-import httpx
 import pytest
 from cdc_events import envelope, row, sentences
 from stream_process import wait_for
+from upgrading import Upgrade
 
 pytestmark = pytest.mark.kafka
 
 ROWS = 30
 OTHER_MODEL = {"encoding": {"model": "hash:32"}}
 OTHER_CHUNKING = {"chunking": {"min_tokens": 6, "max_tokens": 16}}
-
-
-class Upgrade:
-    """Two files of one stream, and the commands between them."""
-
-    def __init__(self, stream, **changed):
-        self.stream = stream
-        self.config, self.next = stream.config(), stream.config(**changed)
-        self.before, self.after = stream.deployment(), stream.deployment(**changed)
-        self.running = None
-
-    def run(self, *roles):
-        self.running = self.stream.run(*roles, following=self.after).ready()
-        return self.running
-
-    def asked(self, command, *more):
-        """The exit status, what was printed as JSON, and everything that was said."""
-        process = self.stream.launched(
-            "upgrade", command, "--config", str(self.config), "--next", str(self.next), "--json", *more
-        )
-        status, said = process.ended(), process.said()
-        return status, json.loads(said[said.index("{\n") :]) if "{\n" in said else {}, said
-
-    def done(self, command, *more):
-        status, told, said = self.asked(command, *more)
-        assert status == 0, said
-        return told
-
-    def refused(self, command, *more):
-        status, told, said = self.asked(command, *more)
-        assert status != 0, said
-        return told, said
-
-    def caught_up(self):
-        seen = {}
-
-        def is_caught_up():
-            seen.update(self.done("status"))
-            return seen["step"] == "caught up"
-
-        wait_for(is_caught_up, "the next pair to catch up", 120, seen=seen)
-
-    def ready_to_switch(self):
-        """The query service of this stream listens on a free port, so it is named."""
-        return ("--query", self.running.query) if self.running is not None and self.running.query else ()
-
-    def searched(self, text="row 3"):
-        answer = httpx.post(f"{self.running.query}/v1/search", json={"query": text}, trust_env=False, timeout=20)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
 
 
 def write(stream, number, words="row", count=3):
@@ -96,7 +46,7 @@ def test_a_model_is_upgraded_rolled_back_forward_again_and_the_old_one_retired(s
     write(stream, 1, "changed")
     write(stream, 2, count=0)
     stream.drained()
-    verified = upgrade.done("verify", *upgrade.ready_to_switch())
+    verified = upgrade.done("verify", *upgrade.service)
     assert {gate["gate"] for gate in verified["gates"]} >= {
         "caught up",
         "points",
@@ -107,21 +57,21 @@ def test_a_model_is_upgraded_rolled_back_forward_again_and_the_old_one_retired(s
         "overlap",
         "services",
     }
-    assert upgrade.searched()["contract"] == upgrade.before.contract.fingerprint
-    cut = upgrade.done("cutover", *upgrade.ready_to_switch())
+    assert upgrade.searched("row 3")["contract"] == upgrade.before.contract.fingerprint
+    cut = upgrade.done("cutover", *upgrade.service)
     assert cut["switched"]["now"] == upgrade.after.collection
-    assert upgrade.searched()["contract"] == upgrade.after.contract.fingerprint
+    assert upgrade.searched("row 3")["contract"] == upgrade.after.contract.fingerprint
     assert upgrade.done("cutover")["already"]
 
     write(stream, 4, "newest")
     write(stream, 5, count=0)
-    back = upgrade.done("rollback", *upgrade.ready_to_switch())
+    back = upgrade.done("rollback", *upgrade.service)
     assert back["switched"]["now"] == upgrade.before.collection
     answer = upgrade.searched("newest 4")
     assert answer["contract"] == upgrade.before.contract.fingerprint
     assert answer["hits"][0]["doc_id"] == "docs/4"
     assert "docs/5" not in {hit["doc_id"] for hit in answer["hits"]}
-    upgrade.done("cutover", *upgrade.ready_to_switch())
+    upgrade.done("cutover", *upgrade.service)
 
     _, said = upgrade.refused("retire", "--yes")
     assert "still has members" in said
@@ -148,7 +98,7 @@ def test_a_chunking_is_upgraded_with_chunkers_of_its_own_and_equal_texts_are_cop
     write(stream, 2, count=0)
     write(stream, 3, "changed")
     stream.drained()
-    cut = upgrade.done("cutover", *upgrade.ready_to_switch())
+    cut = upgrade.done("cutover", *upgrade.service)
     gates = {gate["gate"]: gate for gate in cut["gates"]}
     assert gates["copied"]["passed"]
     copied = running.metric("chunks_total", outcome="copied", pair="next")
