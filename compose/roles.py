@@ -260,7 +260,14 @@ def run_query(
     )
     listen = settings.query.listen
     metrics.describe(version=VERSION, role="query", contract=deployment.contract.encoding.fingerprint, collection="")
-    with serve_queries(QueryService(live, metrics, rules), listen.host, listen.port) as server:
+    if settings.query.tells_keys:
+        _LOG.warning(
+            "API keys cross the network in the clear: the query service listens on %s without TLS; put a proxy with "
+            "TLS before it, and let it listen on loopback.",
+            listen,
+        )
+    service = QueryService(live, metrics, rules, limits=settings.query.limits, keys=settings.query.keys)
+    with serve_queries(service, listen.host, listen.port) as server:
         ready(server.url)
         while server.running and not stopping.wait(0.5):
             pass
