@@ -24,6 +24,7 @@ from serving.handle import QueryEncoder
 from serving.limits import Deadline
 from serving.models import ModelNames
 from serving.refusals import misuse, too_large
+from serving.whole_number import whole
 from stream.points import DenseVector
 from stream.ports import TextKind
 
@@ -68,7 +69,8 @@ class EmbeddingRules:
         model, dimensions, user = (document.get(key) for key in ("model", "dimensions", "user"))
         if not isinstance(model, str) or not model:
             raise misuse("model is expected to be a name; GET /v1/models lists those known.", "model")
-        if dimensions is not None and (type(dimensions) is not int or dimensions < 1):
+        wanted = None if dimensions is None else whole(dimensions)
+        if dimensions is not None and (wanted is None or wanted < 1):
             raise misuse("dimensions is expected to be a whole number from 1 on.", "dimensions")
         if user is not None and not isinstance(user, str):
             raise misuse("user is expected to be text.", "user")
@@ -78,7 +80,7 @@ class EmbeddingRules:
         form = document.get("encoding_format")
         if form is not None and form not in FORMATS:
             raise misuse(f"encoding_format is expected to be {' or '.join(FORMATS)}.", "encoding_format")
-        return EmbeddingRequest(model, self._texts(document.get("input")), kind, form == "base64", dimensions)
+        return EmbeddingRequest(model, self._texts(document.get("input")), kind, form == "base64", wanted)
 
     def _texts(self, given: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever JSON holds
         texts = [given] if isinstance(given, str) else given

@@ -11,6 +11,7 @@ from schemas.chunk_event import Json
 from serving.embeddings import FORMATS, KINDS
 from serving.limits import Limits
 from serving.request import RequestRules
+from serving.whole_number import LEAST, MOST
 from stream.ports import FieldType
 
 Schema = dict[str, Json]
@@ -19,7 +20,7 @@ _NOT_BLANK = r"[^\s\x1c-\x1f]"
 """What Python calls a blank is more than what regular expressions elsewhere do."""
 _COMPARED: Mapping[FieldType, Schema] = {
     "keyword": {"type": "string"},
-    "integer": {"type": "integer"},
+    "integer": {"type": "integer", "minimum": LEAST, "maximum": MOST},
     "boolean": {"type": "boolean"},
 }
 
