@@ -67,15 +67,15 @@ class KeySettings(Section):
                 return f"`only.{field}` is no field of the sources, nor a tenant that one of them has; known: {known}"
             kind = fields[field]
             if kind not in _KINDS:
-                return f"`only.{field}` is a {kind}, which cannot be compared for equality"
+                return f"`only.{field}` is of type {kind}, which cannot be compared for equality"
             expected, words = _KINDS[kind]
             if not all(type(value) is expected for value in values):
-                return f"`only.{field}` is a {kind}, so {words} is expected"
+                return f"`only.{field}` is of type {kind}, so {words} is expected"
         return None
 
 
 def _values(field: str, given: Any) -> tuple[Value, ...]:  # noqa: ANN401 - whatever TOML holds
     values = tuple(given) if isinstance(given, list | tuple) else (given,)
     if not values or not all(isinstance(value, str | int | bool) for value in values):
-        raise ValueError(f"`only.{field}` is expected to be a text, a whole number, true or false, or a list of them")
+        raise ValueError(f"`{field}` is expected to be a text, a whole number, true or false, or a list of them")
     return values

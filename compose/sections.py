@@ -245,11 +245,6 @@ class QuerySettings(Section):
         """Without their secrets."""
         return tuple(key.key() for key in self.key)
 
-    @property
-    def tells_keys(self) -> bool:
-        """Whether keys cross a network as they are: this service speaks no TLS by itself."""
-        return bool(self.key) and not self.listen.loopback
-
 
 class TelemetrySettings(Section):
     """``/metrics /healthz /readyz`` of every process; where the port is taken, the next free one is used."""
