@@ -20,7 +20,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -30,7 +29,7 @@ from starlette.routing import Route
 
 from adapters.metrics import Metrics, wall_clock_ms
 from adapters.telemetry_server import telemetry_routes
-from serving.desk import Asked, Desk, json_response
+from serving.desk import Asked, Desk
 from serving.embeddings import EmbeddingRules, embed
 from serving.handle import IndexHandle, LiveIndex
 from serving.keys import ApiKey, Doorkeeper
@@ -110,8 +109,8 @@ class _Places:
     async def index(self, request: Request) -> Response:
         return await self.desk.answer(request, self._index)
 
-    async def description(self, _request: Request) -> Response:
-        return await to_thread.run_sync(self._description)
+    async def description(self, request: Request) -> Response:
+        return await self.desk.answer_anyway(request, self._description)
 
     def _search(self, handle: IndexHandle, asked: Asked) -> dict[str, Any]:
         question = self.service.rules.question(asked.body)
@@ -146,14 +145,14 @@ class _Places:
             "fields": {name: str(kind) for name, kind in self.service.rules.fields.items()},
         }
 
-    def _description(self) -> Response:
+    def _description(self) -> dict[str, Any]:
         service = self.service
         try:
             handle = service.live.current()
         except EmbedstreamError:
             handle = None
         dimensions = None if handle is None else handle.contract.encoding.dimensions
-        return json_response(document(Described(service.rules, service.limits, bool(service.keys), dimensions)))
+        return document(Described(service.rules, service.limits, bool(service.keys), dimensions))
 
     def _names(self, handle: IndexHandle) -> ModelNames:
         return ModelNames(self.service.live.name, handle)

@@ -63,26 +63,31 @@ class Desk:
 
     async def answer(self, request: Request, work: Work, kind: RequestKind | None = None) -> Response:
         """The response, whatever happens. ``kind``: what it is counted as."""
+        pinned = request.headers.get(CONTRACT_HEADER)
         began = time.perf_counter()
-        try:
-            response = await self._answer(request, work, began)
-        except Refused as refused:
-            response = refused.refusal.response()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets one sentence and the log the rest
-            response = failed(request, error).response()
+        response = await self._answered(request, lambda asked: self._with_index(work, asked, pinned), began)
         if kind is not None:
             self._metrics.answered(kind, outcome_of(response.status_code), time.perf_counter() - began)
         return response
 
-    async def _answer(self, request: Request, work: Work, began: float) -> Response:
+    async def answer_anyway(self, request: Request, work: Callable[[], dict[str, Any]]) -> Response:
+        """The same for what can be told whether there is an index or not."""
+        return await self._answered(request, lambda _: json_response(work()), time.perf_counter())
+
+    async def _answered(self, request: Request, call: Callable[[Asked], Response], began: float) -> Response:
+        try:
+            return await self._in_thread(request, call, began)
+        except Refused as refused:
+            return refused.refusal.response()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets one sentence and the log the rest
+            return failed(request, error).response()
+
+    async def _in_thread(self, request: Request, call: Callable[[Asked], Response], began: float) -> Response:
         deadline = Deadline.of(self._limits, request.headers.get(TIMEOUT_HEADER))
         key: ApiKey | None = request.scope.get("state", {}).get("key")
         asked = Asked(await _body(request, self._limits.max_body_bytes, deadline), key, deadline, began)
-        pinned = request.headers.get(CONTRACT_HEADER)
         free = self._places.take(key)
-        in_work = asyncio.ensure_future(
-            to_thread.run_sync(self._carried_out, work, asked, pinned, limiter=self._threads)
-        )
+        in_work = asyncio.ensure_future(to_thread.run_sync(call, asked, limiter=self._threads))
 
         def ended(task: asyncio.Future[Response]) -> None:
             free()
@@ -93,7 +98,7 @@ class Desk:
         await asyncio.wait((in_work,), timeout=deadline.left_s)
         return in_work.result() if in_work.done() else late().response()
 
-    def _carried_out(self, work: Work, asked: Asked, pinned: str | None) -> Response:
+    def _with_index(self, work: Work, asked: Asked, pinned: str | None) -> Response:
         handle = None
         try:
             asked.deadline.check()

@@ -84,12 +84,19 @@ _HEADERS: Mapping[str, Schema] = {
     "Challenge": {"schema": {"type": "string"}, "required": True},
     "ShouldRetry": {"schema": {"const": "false"}, "description": "For OpenAI's clients.", "required": True},
 }
-_ALWAYS = (400, 409, 413, 500, 503, 504)
+_ANYWAY = (400, 413, 500, 503, 504)
+_ALWAYS = (*_ANYWAY, 409)
 _OWN_HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "Challenge"},
     409: {"X-Should-Retry": "ShouldRetry"},
     429: {"Retry-After": "RetryAfter"},
     503: {"Retry-After": "RetryAfter"},
+}
+_TIMEOUT: Schema = {
+    "name": TIMEOUT_HEADER,
+    "in": "header",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
+    "description": "Milliseconds after which an answer is of no use; the service's own limit holds besides.",
 }
 _PARAMETERS: Sequence[Json] = (
     {
@@ -98,12 +105,7 @@ _PARAMETERS: Sequence[Json] = (
         "schema": {"type": "string"},
         "description": "The contract that the client means; under another one it gets 409.",
     },
-    {
-        "name": TIMEOUT_HEADER,
-        "in": "header",
-        "schema": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
-        "description": "Milliseconds after which an answer is of no use; the service's own limit holds besides.",
-    },
+    _TIMEOUT,
 )
 
 
@@ -138,7 +140,8 @@ class _Place:
     def description(self) -> Schema:
         """Of this document itself."""
         told = _body("This document.", "application/json", {"type": "object"})
-        return self._operation("describe", "This interface, described.", (500,), {"200": told})
+        operation = self._operation("describe", "This interface, described.", _ANYWAY, {"200": told})
+        return {**operation, "parameters": [_TIMEOUT]}
 
     def _operation(self, name: str, summary: str, statuses: Sequence[int], answers: Mapping[str, Json]) -> Schema:
         limited = (401, 429) if self.secured else ()

@@ -1,5 +1,6 @@
 """API keys of the query service over real sockets: who may ask, and what a bound key can see."""
 
+import logging
 from contextlib import ExitStack
 
 import pytest
@@ -119,6 +120,21 @@ def test_a_bound_key_is_not_told_how_many_documents_others_have(client):
     assert whole["points"] == {"live": 3, "removed": 0, "deleted": 0}
     assert (bound["points"], bound["freshness"]) == (None, None)
     assert bound["contract"] == whole["contract"]
+
+
+def test_no_secret_is_ever_said(client, caplog):
+    """Not a right one, not a wrong one, however talkative the process is."""
+    wrong = "planted-key-that-is-not-known"
+    with caplog.at_level(logging.DEBUG):
+        replies = [
+            client.request(method, path, headers=headers)
+            for method, path in (*EVERY_PLACE, ("GET", "/metrics"), ("GET", "/readyz"))
+            for headers in (bearer("acme"), {"api-key": SECRETS["acme"]}, {"api-key": wrong})
+        ]
+    said = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+    said += [f"{reply.headers} {reply.text}" for reply in replies]
+    for secret in (SECRETS["acme"], wrong, digest_of(SECRETS["acme"]).hex()):
+        assert not [text for text in said if secret in text]
 
 
 def test_a_service_without_keys_is_open_and_reads_none():
