@@ -11,6 +11,7 @@ from query_world import World
 
 from adapters.http_server import HttpServer
 from serving.limits import Limits
+from serving.server import serve_queries
 
 LONG_S = 60.0
 
@@ -98,6 +99,14 @@ def test_clients_that_never_pause_see_answers_and_then_a_refusal_and_nothing_bet
     started.wait(PATIENCE_S)
     service.server.close()
     assert all(one.result() >= 1 for one in asking)
+
+
+@pytest.mark.parametrize("deadline_s", [0.5, 10.0, 600.0])
+def test_the_end_is_waited_for_longer_than_any_request_may_take(deadline_s):
+    world = World()
+    world.build()
+    with serve_queries(world.service(limits=Limits(deadline_s=deadline_s)), port=0) as server:
+        assert server._server.config.timeout_graceful_shutdown > deadline_s
 
 
 def test_a_request_whose_work_never_ends_is_answered_at_its_deadline_and_the_service_ends(ending):
