@@ -2,7 +2,9 @@
 
 The socket is bound here before the thread starts, so a port that is taken is an error (or, where the owner says so,
 the next free port) at the place that asked for it, and the address is known when the constructor returns. Closing
-lets requests in flight end within a bound, then joins the thread: no socket and no event loop is left behind.
+fails no request: the address is given up first, so that a new connection is refused; then every answer asks its
+connection to close, idle connections get a moment for the request that may be on its way, and requests in flight end
+within a bound. Then the thread is joined: no socket and no event loop is left behind.
 
 The server takes no signals: stopping is the decision of the process that owns it.
 """
@@ -10,8 +12,10 @@ The server takes no signals: stopping is the decision of the process that owns i
 import asyncio
 import errno
 import logging
+import math
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -25,13 +29,30 @@ _TRIES = 100
 """How many ports after the wanted one are tried."""
 _START_S = 10.0
 _DRAIN_S = 5
+_FAREWELL_S = 0.5
+"""How long an idle connection of a server that closes may still bring a request."""
+_LOOK_S = 0.01
+_CLOSE = (b"connection", b"close")
 
 
 class HttpServer:
     """Serves ``app`` from construction to :meth:`close`. ``host`` and ``port`` are where it really listens."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, *, name: str = "http", next_free: bool = False) -> None:
-        """Port 0 takes any free one. Raises Misuse where the address cannot be listened on."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        *,
+        name: str = "http",
+        next_free: bool = False,
+        drain_s: float = _DRAIN_S,
+        farewell_s: float = _FAREWELL_S,
+    ) -> None:
+        """Port 0 takes any free one. Raises Misuse where the address cannot be listened on.
+
+        ``drain_s``: how long requests in flight may take once it closes, idle connections ``farewell_s`` before.
+        """
         self._socket = _listen(host, port, _TRIES if next_free and port else 1)
         self.host = host
         self.port = int(self._socket.getsockname()[1])
@@ -44,10 +65,10 @@ class HttpServer:
             lifespan="off",
             ws="none",
             server_header=False,
-            timeout_graceful_shutdown=_DRAIN_S,
+            timeout_graceful_shutdown=math.ceil(drain_s),
             timeout_keep_alive=5,
         )
-        self._server = _Announcing(config)
+        self._server = _Announcing(config, farewell_s)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"{name}-server", daemon=True)
         self._thread.start()
@@ -67,7 +88,7 @@ class HttpServer:
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """Ends requests in flight, at most a few seconds, and the thread. May be called again."""
+        """Lets requests in flight end, for as long as was said, then the thread. May be called again."""
         self._server.should_exit = True
         if threading.current_thread() is not self._thread:
             self._thread.join()
@@ -91,15 +112,26 @@ class HttpServer:
 
 
 class _Announcing(uvicorn.Server):
-    """Says when it accepts requests."""
+    """Says when it accepts requests, and takes leave of its connections before it closes them."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, farewell_s: float) -> None:
         super().__init__(config)
         self.up = threading.Event()
+        self._farewell_s = farewell_s
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        # In place: requests in flight hold this very list. Those of an earlier one are closed behind their answer.
+        self.server_state.default_headers.append(_CLOSE)
+        end = time.monotonic() + self._farewell_s
+        while self.server_state.connections and time.monotonic() < end:  # noqa: ASYNC110 - uvicorn tells nobody
+            await asyncio.sleep(_LOOK_S)
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int, tries: int) -> socket.socket:

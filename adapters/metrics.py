@@ -32,7 +32,8 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 ChunkOutcome = Literal["embedded", "copied", "kept", "removed"]
 EventOutcome = Literal["applied", "stale", "mismatched", "other_lineage", "poison", "ignored"]
 AuditOutcome = Literal["equal", "different", "unsettled"]
-SearchOutcome = Literal["found", "bad_request", "other_contract", "unavailable", "failed"]
+RequestOutcome = Literal["found", "bad_request", "other_contract", "busy", "unavailable", "late", "failed"]
+RequestKind = Literal["search", "embeddings"]
 
 _NAMED_FINGERPRINTS = 20
 _LONGEST_LABEL = 64
@@ -196,10 +197,20 @@ class Metrics:
 
     # --- The query path --------------------------------------------------------------------------------------------
 
-    def search(self, outcome: SearchOutcome, seconds: float) -> None:
-        """A search was answered."""
-        self._searches.labels(outcome).inc()
-        self._search_seconds.observe(seconds)
+    def answered(self, kind: RequestKind, outcome: RequestOutcome, seconds: float) -> None:
+        """A search, or a request for embeddings, was answered."""
+        counted, timed = self._answers[kind]
+        counted.labels(outcome).inc()
+        timed.observe(seconds)
+
+    def embedded(self, texts: int, tokens: int) -> None:
+        """Texts that clients had embedded, and what the model saw of them."""
+        self._embedded_texts.inc(texts)
+        self._embedded_tokens.inc(tokens)
+
+    def key_refused(self) -> None:
+        """A request showed no API key, or one that is not known."""
+        self._keys_refused.inc()
 
     # --- Families --------------------------------------------------------------------------------------------------
 
@@ -251,8 +262,19 @@ class Metrics:
         self._backlog = self._gauge("embedstream_backlog_tokens", "Estimated tokens waiting for the device.")
 
     def _make_other_families(self) -> None:
-        self._searches = self._counter("embedstream_searches", "Searches by outcome.", "outcome")
-        self._search_seconds = self._histogram("embedstream_search_seconds", "One search.", _SHORT_SECONDS)
+        self._answers: Mapping[RequestKind, tuple[Counter, Histogram]] = {
+            "search": (
+                self._counter("embedstream_searches", "Searches by outcome.", "outcome"),
+                self._histogram("embedstream_search_seconds", "One search.", _SHORT_SECONDS),
+            ),
+            "embeddings": (
+                self._counter("embedstream_embedding_requests", "Requests for embeddings by outcome.", "outcome"),
+                self._histogram("embedstream_embedding_seconds", "One request for embeddings.", _SHORT_SECONDS),
+            ),
+        }
+        self._embedded_texts = self._counter("embedstream_embedding_texts", "Texts embedded for clients.")
+        self._embedded_tokens = self._counter("embedstream_embedding_tokens", "Their tokens.")
+        self._keys_refused = self._counter("embedstream_keys_refused", "Requests without a known API key.")
         self._build = self._gauge(
             "embedstream_build_info",
             "Version, role, contract and collection.",

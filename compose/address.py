@@ -4,6 +4,7 @@ Whoever leaves the host out gets loopback: an index that the whole network can s
 down (``0.0.0.0:8080``). Port 0 takes any free one.
 """
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,6 +19,16 @@ class Address:
 
     host: str
     port: int
+
+    @property
+    def loopback(self) -> bool:
+        """Whether nobody but this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -19,6 +19,7 @@ from compose.deployment import Deployment, SystemClock
 from compose.model import Profiles
 from compose.observer import Observer
 from compose.patrolling import patrolling
+from compose.sections import QuerySettings
 from compose.version import VERSION
 from compose.waiting import wait_until
 from consumers.chunker import Chunker, ChunkerParts
@@ -276,7 +277,9 @@ def run_query(
     )
     listen = settings.query.listen
     metrics.describe(version=VERSION, role="query", contract=deployment.contract.encoding.fingerprint, collection="")
-    with serve_queries(QueryService(live, metrics, rules), listen.host, listen.port) as server:
+    warn_of_open_keys(settings.query)
+    service = QueryService(live, metrics, rules, limits=settings.query.limits, keys=settings.query.keys)
+    with serve_queries(service, listen.host, listen.port) as server:
         ready(server.url)
         while server.running and not stopping.wait(0.5):
             _prepare(live, catalog, pairs)
@@ -292,6 +295,16 @@ def _prepare(live: LiveIndex, catalog: IndexCatalog, collections: Iterable[str])
             live.prepare(collection)
     except (Outage, Fatal) as error:
         _LOG.warning("The collection that may be searched next cannot be opened: %s", error)
+
+
+def warn_of_open_keys(query: QuerySettings) -> None:
+    """One line where keys cross a network as they are: this service speaks no TLS by itself."""
+    if query.key and not query.listen.loopback:
+        _LOG.warning(
+            "API keys cross the network in the clear: the query service listens on %s without TLS; put a proxy with "
+            "TLS before it, and let it listen on loopback.",
+            query.listen,
+        )
 
 
 def _await_sources(deployment: Deployment, topics: Topics, stopping: threading.Event, patience: Patience) -> None:

@@ -12,9 +12,12 @@ from pydantic import Field, StringConstraints, ValidationInfo, field_validator, 
 from adapters.confidential import without_user_info
 from adapters.qdrant.options import ServerOptions, is_server
 from compose.address import Address, Listen
+from compose.key_settings import KeySettings
 from compose.located import located
 from compose.qdrant_settings import QdrantSettings
 from compose.section import Positive, Seconds, Section, Text, Topic, Whole
+from serving.keys import ApiKey
+from serving.limits import Limits
 from stream.chunking import library_of, validate
 from stream.contract import ChunkingContract, Strategy
 from stream.errors import Misuse
@@ -211,6 +214,36 @@ class QuerySettings(Section):
     """Of a query, in code points; longer ones are refused. The model's own maximum holds besides."""
     max_limit: Positive = 200
     """The most hits that one request may ask for."""
+    max_texts: Positive = 256
+    """Of one request for embeddings."""
+    max_body_bytes: Annotated[Positive, Field(ge=1024)] = 4 * _MIB
+    """Of one request; larger ones are not read."""
+    concurrency: Positive = 64
+    """Requests in work at once; one more is told to come back."""
+    deadline_ms: Annotated[Positive, Field(le=600_000)] = 10_000
+    """From a request's first line to its answer; a client may ask for less."""
+    key: tuple[KeySettings, ...] = ()
+    """API keys; without any, whoever reaches the address may ask."""
+
+    @model_validator(mode="after")
+    def _keys_differ(self) -> "QuerySettings":
+        for number, key in enumerate(self.key):
+            for other, earlier in enumerate(self.key[:number]):
+                if key.name == earlier.name:
+                    raise ValueError(f"`key.{number}.name` is {key.name!r}, as is that of key {other}")
+                if key.secret == earlier.secret:
+                    raise ValueError(f"`key.{number}.secret` is that of key {other}; each needs its own")
+        return self
+
+    @property
+    def limits(self) -> Limits:
+        """As the service enforces them."""
+        return Limits(self.max_texts, self.max_body_bytes, self.concurrency, self.deadline_ms / 1000)
+
+    @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """Without their secrets."""
+        return tuple(key.key() for key in self.key)
 
 
 class TelemetrySettings(Section):

@@ -91,7 +91,16 @@ class Settings(Section):
                         f"`source.{number}.fields.{name}` is {kind!r}, and {known!r} in source {other!r}; one field "
                         "has one type in the index"
                     )
+        self._check_keys()
         return self
+
+    def _check_keys(self) -> None:
+        """What binds an API key has to be in the index: a field that is not there would hide all of it."""
+        tenant: dict[str, FieldType] = {"tenant": "keyword"} if any(source.tenant for source in self.source) else {}
+        for number, key in enumerate(self.query.key):
+            fault = key.fault({**self.fields, **tenant})
+            if fault is not None:
+                raise ValueError(f"`query.key.{number}.{fault.removeprefix('`')}")
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -1,49 +1,47 @@
 """The query service's HTTP interface.
 
-    POST /v1/search   hits, with the collection and the contract they were found under
-    GET  /v1/index    what the live page shows: points, contract, freshness
-    GET  /            the live page
+    POST /v1/search           hits, with the collection and the contract they were found under
+    POST /v1/embeddings       vectors under the live contract, as OpenAI answers
+    GET  /v1/models           the names of the live contract, as OpenAI answers; and /v1/models/{id}
+    GET  /v1/index            what the live page shows: points, contract, freshness
+    GET  /v1/openapi.json     this interface, described
+    GET  /                    the live page
     GET  /metrics /healthz /readyz
 
 A client that pins a contract says so in ``X-Embedding-Contract`` and gets 409, with both, when the index is under
-another one. What a client did wrong is a 4xx with one sentence, an index that is away is 503 with ``Retry-After``,
-and so is a collection that this process may not search: the operator reads why in ``/readyz``. Errors are JSON
-problems (RFC 9457) and never a traceback.
+another one; every answer names the contract and the collection it was made under. What a client did wrong is a 4xx
+with one sentence, an index that is away is 503 with ``Retry-After``, and so is a collection that this process may not
+search: the operator reads why in ``/readyz``. Errors have OpenAI's shape (``serving.refusals``).
 
-Encoding and searching take the processor, so they run in worker threads, and the event loop stays free to answer.
+Where there are API keys, everything but the page and the last three needs one.
 """
 
-import logging
-import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
-import anyio.to_thread
-import orjson
-from anyio import CapacityLimiter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from adapters.metrics import Metrics, SearchOutcome, wall_clock_ms
+from adapters.metrics import Metrics, wall_clock_ms
 from adapters.telemetry_server import telemetry_routes
-from schemas.chunk_event import Json
+from serving.desk import Asked, Desk
+from serving.embeddings import EmbeddingRules, embed
 from serving.handle import IndexHandle, LiveIndex
+from serving.keys import ApiKey, Doorkeeper
+from serving.limits import Limits
+from serving.models import ModelNames
+from serving.narrowing import search_as
+from serving.openapi import Described, document
 from serving.page import page
+from serving.refusals import answer_failure, answer_unknown_place
 from serving.request import RequestRules
-from serving.search import Answer, Question, search
-from stream.errors import EmbedstreamError, Fatal, Misuse, Outage, Poison
+from stream.errors import EmbedstreamError
 from stream.points import State
-
-CONTRACT_HEADER = "X-Embedding-Contract"
-_LOG = logging.getLogger("embedstream.query")
-_ROOM_FOR_JSON = 16_384
-_WORST_ESCAPE = 6
-"""A control character takes one code point in a text and six bytes in JSON."""
-_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,9 @@ class QueryService:
     rules: RequestRules = field(default_factory=RequestRules)
     now_ms: Callable[[], int] = wall_clock_ms
     threads: int = 8
+    limits: Limits = field(default_factory=Limits)
+    keys: tuple[ApiKey, ...] = ()
+    """None of them: whoever reaches the address may ask."""
 
     def readiness(self) -> tuple[bool, str]:
         """(ready, why), asked of the index itself."""
@@ -65,151 +66,93 @@ class QueryService:
         return True, f"searching {handle.collection}"
 
     def app(self) -> Starlette:
-        """The application; it may be served by any ASGI server."""
-        desk = _Desk(self, CapacityLimiter(self.threads))
-        return Starlette(
+        """The application; it may be served by any ASGI server that runs on asyncio."""
+        places = _Places(self, Desk(self.live, self.metrics, self.limits, self.threads))
+        app = Starlette(
             routes=[
-                Route("/v1/search", desk.search, methods=["POST"]),
-                Route("/v1/index", desk.index),
+                Route("/v1/search", places.search, methods=["POST"]),
+                Route("/v1/embeddings", places.embeddings, methods=["POST"]),
+                Route("/v1/models", places.models),
+                Route("/v1/models/{id:path}", places.model),
+                Route("/v1/index", places.index),
+                Route("/v1/openapi.json", places.description),
                 Route("/", page),
                 *telemetry_routes(self.metrics, self.readiness, lambda: self.live.prepared),
             ],
-            exception_handlers={HTTPException: _unknown_place, Exception: _failed},
+            middleware=[Middleware(Doorkeeper, self.keys, self.metrics)],
+            exception_handlers={HTTPException: answer_unknown_place, Exception: answer_failure},
         )
+        app.router.redirect_slashes = False
+        return app
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    """The handlers."""
+class _Places:
+    """The handlers, one a route; each gives its work to the desk."""
 
     service: QueryService
-    limiter: CapacityLimiter
+    desk: Desk
 
     async def search(self, request: Request) -> Response:
-        began = time.perf_counter()
-        outcome: SearchOutcome = "failed"
+        return await self.desk.answer(request, self._search, "search")
+
+    async def embeddings(self, request: Request) -> Response:
+        return await self.desk.answer(request, self._embeddings, "embeddings")
+
+    async def models(self, request: Request) -> Response:
+        return await self.desk.answer(request, lambda handle, _: self._names(handle).all())
+
+    async def model(self, request: Request) -> Response:
+        wanted = request.path_params["id"]
+        return await self.desk.answer(request, lambda handle, _: self._names(handle).one(wanted))
+
+    async def index(self, request: Request) -> Response:
+        return await self.desk.answer(request, self._index)
+
+    async def description(self, request: Request) -> Response:
+        return await self.desk.answer_anyway(request, self._description)
+
+    def _search(self, handle: IndexHandle, asked: Asked) -> dict[str, Any]:
+        question = self.service.rules.question(asked.body)
+        found = search_as(asked.key, handle, question, self.service.now_ms())
+        return {
+            "index": self.service.live.name,
+            "collection": found.collection,
+            "contract": found.contract,
+            "took_ms": asked.took_ms,
+            "hits": [hit.to_json() for hit in found.hits],
+        }
+
+    def _embeddings(self, handle: IndexHandle, asked: Asked) -> dict[str, Any]:
+        rules = EmbeddingRules(self.service.limits.max_texts, self.service.rules.max_text_chars)
+        request = rules.read(asked.body)
+        response = embed(request, self._names(handle), asked.deadline)
+        self.service.metrics.embedded(len(request.texts), response["usage"]["total_tokens"])
+        return response
+
+    def _index(self, handle: IndexHandle, asked: Asked) -> dict[str, Any]:
+        """A bound key is told nothing of documents that are not its own, not even how many there are."""
+        bound = asked.key is not None and asked.key.bound
+        freshness = None if bound else self.service.metrics.recent_freshness()
+        return {
+            "index": self.service.live.name,
+            "collection": handle.collection,
+            "contract": handle.contract.fingerprint,
+            "model": handle.contract.encoding.model,
+            "points": None if bound else {state.value: handle.index.count(state.value) for state in State},
+            "freshness": None if freshness is None else dict(freshness),
+            "worst_probe": round(handle.worst_probe, 6),
+            "fields": {name: str(kind) for name, kind in self.service.rules.fields.items()},
+        }
+
+    def _description(self) -> dict[str, Any]:
+        service = self.service
         try:
-            rules = self.service.rules
-            body = await _body(request, rules.max_text_chars * _WORST_ESCAPE + _ROOM_FOR_JSON)
-            if body is None:
-                outcome = "bad_request"
-                return problem(413, "The body is too large for a query.")
-            outcome, response = await self._answered(rules, body, request.headers.get(CONTRACT_HEADER), began)
-            return response
-        finally:
-            self.service.metrics.search(outcome, time.perf_counter() - began)
+            handle = service.live.current()
+        except EmbedstreamError:
+            handle = None
+        dimensions = None if handle is None else handle.contract.encoding.dimensions
+        return document(Described(service.rules, service.limits, bool(service.keys), dimensions))
 
-    async def _answered(
-        self, rules: RequestRules, body: bytes, pinned: str | None, began: float
-    ) -> tuple[SearchOutcome, Response]:
-        try:
-            question = rules.question(body)
-            found = await anyio.to_thread.run_sync(self._found, question, pinned, limiter=self.limiter)
-        except (Misuse, Poison) as error:
-            return "bad_request", problem(400, str(error))
-        except Outage as error:
-            return "unavailable", _unavailable(str(error), error.retry_after_s)
-        except Fatal as error:
-            _LOG.error("%s", error)
-            return "unavailable", _unavailable("This service may not search the index as it is now; see /readyz.")
-        if isinstance(found, IndexHandle):
-            ours = found.contract.fingerprint
-            return "other_contract", problem(
-                409,
-                f"The request is for contract {pinned} and index {self.service.live.name} is under {ours}.",
-                {"requested": pinned, "contract": ours, "collection": found.collection},
-            )
-        took_ms = round((time.perf_counter() - began) * 1000, 3)
-        return "found", _json(
-            {
-                "index": self.service.live.name,
-                "collection": found.collection,
-                "contract": found.contract,
-                "took_ms": took_ms,
-                "hits": [hit.to_json() for hit in found.hits],
-            },
-            headers={CONTRACT_HEADER: found.contract},
-        )
-
-    def _found(self, question: Question, pinned: str | None) -> Answer | IndexHandle:
-        """The answer, or the handle whose contract is not the pinned one."""
-        handle = self.service.live.current()
-        if pinned is not None and pinned.strip() != handle.contract.fingerprint:
-            return handle
-        return search(handle, question, self.service.now_ms())
-
-    async def index(self, _request: Request) -> Response:
-        return await anyio.to_thread.run_sync(self._index, limiter=self.limiter)
-
-    def _index(self) -> Response:
-        freshness = self.service.metrics.recent_freshness()
-        try:
-            handle = self.service.live.current()
-            points = {state.value: handle.index.count(state.value) for state in State}
-        except Outage as error:
-            return _unavailable(str(error), error.retry_after_s)
-        except Fatal as error:
-            return _unavailable(str(error))
-        return _json(
-            {
-                "index": self.service.live.name,
-                "collection": handle.collection,
-                "contract": handle.contract.fingerprint,
-                "model": handle.contract.encoding.model,
-                "points": dict(points),
-                "freshness": None if freshness is None else dict(freshness),
-                "worst_probe": round(handle.worst_probe, 6),
-                "fields": {name: str(kind) for name, kind in self.service.rules.fields.items()},
-            }
-        )
-
-
-def problem(status: int, sentence: str, more: Mapping[str, Json] | None = None) -> Response:
-    """A JSON problem (RFC 9457)."""
-    document = {"status": status, "title": _TITLES.get(status, "Refused"), "detail": sentence, **(more or {})}
-    return Response(orjson.dumps(document), status, media_type="application/problem+json")
-
-
-_TITLES: Mapping[int, str] = {
-    400: "Bad request",
-    404: "Not found",
-    405: "Method not allowed",
-    409: "Other contract",
-    413: "Too large",
-    500: "Failed",
-    503: "Not available",
-}
-
-
-def _unavailable(sentence: str, retry_after_s: float | None = None) -> Response:
-    response = problem(503, sentence)
-    response.headers["Retry-After"] = str(math.ceil(_RETRY_S if retry_after_s is None else retry_after_s))
-    return response
-
-
-def _json(document: Mapping[str, Json], headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(document), media_type="application/json", headers=headers)
-
-
-async def _body(request: Request, most: int) -> bytes | None:
-    """None where it is larger than ``most`` bytes; no more than that is read."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
-        return None
-    taken = bytearray()
-    async for part in request.stream():
-        taken += part
-        if len(taken) > most:
-            return None
-    return bytes(taken)
-
-
-async def _unknown_place(_request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    return problem(error.status_code, f"{error.detail}.", None)
-
-
-async def _failed(request: Request, error: Exception) -> Response:
-    _LOG.error("%s %s failed.", request.method, request.url.path, exc_info=error)
-    return problem(500, "The request failed for a reason of the service's own; its log says more.")
+    def _names(self, handle: IndexHandle) -> ModelNames:
+        return ModelNames(self.service.live.name, handle)

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from serving.search import Question
+from serving.whole_number import whole
 from stream.errors import Misuse
 from stream.ports import Condition, FieldType
 
@@ -66,9 +67,10 @@ class RequestRules:
         return text
 
     def _limit(self, limit: object) -> int:
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= self.max_limit:
+        number = whole(limit)
+        if number is None or not 1 <= number <= self.max_limit:
             raise Misuse(f"limit is {_shown(limit)}, but a whole number from 1 to {self.max_limit} is expected.")
-        return limit
+        return number
 
     def _conditions(self, wanted: object) -> tuple[Condition, ...]:
         if wanted is None:
@@ -77,15 +79,16 @@ class RequestRules:
             raise Misuse(f"filter is {_shown(wanted)}, but an object of fields and values is expected.")
         return tuple(self._condition(name, value) for name, value in wanted.items())
 
-    def _condition(self, name: str, value: Any) -> Condition:  # noqa: ANN401 - whatever JSON holds
+    def _condition(self, name: str, given: Any) -> Condition:  # noqa: ANN401 - whatever JSON holds
         if name not in self.fields:
             raise Misuse(f"filter.{name} is no field of the sources{_nearest(name, tuple(self.fields))}.")
         kind = self.fields[name]
         if kind not in _MATCHED:
             raise Misuse(f"filter.{name} is a {kind}, which cannot be compared for equality.")
         expected, words = _MATCHED[kind]
+        value = whole(given) if kind == "integer" else given
         if type(value) is not expected or not isinstance(value, str | int | bool):
-            raise Misuse(f"filter.{name} is {_shown(value)}, but {words} is expected.")
+            raise Misuse(f"filter.{name} is {_shown(given)}, but {words} is expected.")
         return Condition(name, value)
 
 

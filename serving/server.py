@@ -11,12 +11,16 @@ from adapters.http_server import HttpServer
 from serving.api import QueryService
 from stream.errors import Outage
 
+_ANSWERED_S = 1.0
+"""What telling a client that its deadline passed may take."""
+
 
 def serve_queries(service: QueryService, host: str = "127.0.0.1", port: int = 8080) -> HttpServer:
     """Serves until ``close``. Raises Fatal where the index is under another contract, Misuse where the port is taken.
 
-    The server runs in a thread of its own; the owner waits for whatever ends its process.
+    The server runs in a thread of its own; the owner waits for whatever ends its process. ``close`` waits until every
+    request in flight is answered, which its deadline sees to.
     """
     with contextlib.suppress(Outage):  # told by /readyz until it is over
         service.live.current()
-    return HttpServer(service.app(), host, port, name="query")
+    return HttpServer(service.app(), host, port, name="query", drain_s=service.limits.deadline_s + _ANSWERED_S)

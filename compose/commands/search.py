@@ -11,7 +11,7 @@ from rich.console import Console
 from adapters.metrics import wall_clock_ms
 from compose.deployment import Deployment
 from schemas.chunk_event import Json
-from serving.api import CONTRACT_HEADER
+from serving.desk import CONTRACT_HEADER
 from serving.handle import LiveIndex
 from serving.search import Question, search
 from stream.errors import Fatal, Outage
@@ -27,7 +27,7 @@ def ask(deployment: Deployment, text: str, limit: int) -> dict[str, Json]:
         response = httpx.post(
             f"http://{listen}/v1/search",
             json={"query": text, "limit": limit},
-            headers={CONTRACT_HEADER: deployment.contract.fingerprint},
+            headers={CONTRACT_HEADER: deployment.contract.fingerprint, **_key(deployment)},
             timeout=_TIMEOUT_S,
             trust_env=False,
         )
@@ -40,7 +40,7 @@ def ask(deployment: Deployment, text: str, limit: int) -> dict[str, Json]:
     except orjson.JSONDecodeError as error:
         raise Fatal(f"What answers on {listen} is no query service; correct query.listen.") from error
     if response.is_error:
-        raise Fatal(str(answer.get("detail") or answer))
+        raise Fatal(_told(answer))
     return answer
 
 
@@ -60,6 +60,18 @@ def show(answer: dict[str, Json], console: Console) -> None:
         )
         passage = " ".join(str(hit.get("text") or hit.get("title") or "").split())
         console.print(f"   {passage[:_PASSAGE]}{'…' if len(passage) > _PASSAGE else ''}", markup=False)
+
+
+def _key(deployment: Deployment) -> dict[str, str]:
+    """The first key of the configuration that sees everything, or the first at all."""
+    keys = deployment.settings.query.key
+    chosen = next((key for key in keys if key.only is None), keys[0] if keys else None)
+    return {} if chosen is None else {"Authorization": f"Bearer {chosen.secret}"}
+
+
+def _told(answer: dict[str, Json]) -> str:
+    error = answer.get("error")
+    return str(error["message"]) if isinstance(error, dict) and "message" in error else str(answer)
 
 
 def _search_here(deployment: Deployment, text: str, limit: int) -> dict[str, Json]:

@@ -1,86 +1,21 @@
 """The query path over HTTP: a memory index, an encoder without a model, real sockets on loopback."""
 
 import threading
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import replace
 
-import httpx
 import pytest
+from query_world import NOW_MS, TEXTS, AwayCatalog, World, served
 
 from adapters.memory.encoder import HashEncoder
-from adapters.memory.index import MemoryCatalog
-from adapters.metrics import Metrics
-from schemas.chunk_event import Chunk, ChunkEvent
 from schemas.identity import DocId, Version, chunk_ids
-from serving.api import QueryService
-from serving.handle import LiveIndex
-from serving.request import RequestRules
+from serving.limits import Limits
 from serving.search import Question, search
 from serving.server import serve_queries
 from stream import probes
-from stream.collection import collection_name, new_record
-from stream.contract import ChunkingContract, Contract, TextMapping
-from stream.errors import Fatal, Misuse, Outage
-from stream.payload import live_payload
-from stream.points import Mark, Put, State
-from stream.ports import VectorSpec
-
-NOW_MS = 1_700_000_000_000
-FIELDS = {"section": "keyword", "year": "integer"}
-TEXTS = {
-    "docs/1": ("Topics", "Delete a topic of the broker with the administration tool.", "operations", "acme"),
-    "docs/2": ("Plums", "Ripe plums and wild honey make a fine cake in autumn.", "kitchen", "acme"),
-    "docs/3": ("Offsets", "A consumer group commits the offset of each partition.", "operations", "other"),
-}
-
-
-@dataclass
-class World:
-    """An index of three documents, made by one encoder, and whoever serves it."""
-
-    encoder: HashEncoder = field(default_factory=lambda: HashEncoder(128))
-    catalog: MemoryCatalog = field(default_factory=MemoryCatalog)
-    metrics: Metrics = field(default_factory=lambda: Metrics(lambda: NOW_MS))
-
-    def build(
-        self, encoder: HashEncoder | None = None, generation: int = 1, *, live: bool = True, **changed
-    ) -> Contract:
-        """A collection with its documents; the alias points to it."""
-        encoder = encoder or self.encoder
-        contract = Contract(
-            ChunkingContract("anchored", 48, 200, 0, 32, encoder.contract.tokenizer),
-            encoder.contract,
-            (TextMapping("docs", "title", ("body",)),),
-        )
-        name = collection_name("docs", contract.fingerprint, generation)
-        record = replace(new_record(contract, {}, probes.take(encoder)), **changed)
-        spec = VectorSpec(encoder.contract.vector_name, encoder.contract.dimensions)
-        self.catalog.create(name, spec, FIELDS, record.to_json())
-        index = self.catalog.open(name)
-        for number, (document, (title, text, section, tenant)) in enumerate(TEXTS.items(), start=1):
-            (chunk_id,) = chunk_ids(DocId(document), [text])
-            event = ChunkEvent(
-                "upsert",
-                "docs",
-                DocId(document),
-                Version(number),
-                "lineage",
-                title=title,
-                fields={"section": section, "year": 2020 + number},
-                tenant=tenant,
-                source_ts_ms=NOW_MS - 1500 * number,
-                chunks=(Chunk(chunk_id, (0, len(text)), text),),
-            )
-            (vector,) = encoder.encode("passage", [text])
-            payload = live_payload(event, 0, event.chunks[0], store_text=True)
-            index.write([Put(chunk_id, Version(number), vector, payload)])
-        if live:
-            self.catalog.switch_alias("docs", self.catalog.aliases().get("docs"), name)
-        return contract
-
-    def service(self, *encoders: HashEncoder, catalog=None) -> QueryService:
-        rules = RequestRules(max_text_chars=2000, max_limit=20, fields=FIELDS)
-        live = LiveIndex(catalog or self.catalog, "docs", encoders or [self.encoder])
-        return QueryService(live, self.metrics, rules, now_ms=lambda: NOW_MS)
+from stream.collection import collection_name
+from stream.errors import Fatal, Misuse
+from stream.points import Mark, State
 
 
 @pytest.fixture
@@ -91,25 +26,8 @@ def world():
 @pytest.fixture
 def serve():
     """Serves on a free port and gives a client; both end with the test."""
-    opened = []
-
-    def _serve(service: QueryService) -> httpx.Client:
-        server = serve_queries(service, port=0)
-        client = httpx.Client(base_url=server.url, trust_env=False, timeout=20)
-        opened.append((client, server))
-        return client
-
-    yield _serve
-    for client, server in opened:
-        client.close()
-        server.close()
-
-
-class AwayCatalog:
-    """A catalog whose index cannot be reached."""
-
-    def aliases(self):
-        raise Outage("The index does not answer.", retry_after_s=6.2)
+    with ExitStack() as opened:
+        yield lambda service: opened.enter_context(served(service))[1]
 
 
 def test_a_search_gives_passages_with_their_score_version_and_age(world, serve):
@@ -155,9 +73,9 @@ def test_a_pinned_contract_that_differs_is_refused_with_both(world, serve):
     assert right.status_code == 200
     wrong = client.post("/v1/search", json=body, headers={"X-Embedding-Contract": "another"})
     assert wrong.status_code == 409
-    assert wrong.headers["content-type"] == "application/problem+json"
+    assert wrong.headers["x-embedding-contract"] == contract.fingerprint
     assert (wrong.json()["requested"], wrong.json()["contract"]) == ("another", contract.fingerprint)
-    assert "another" in wrong.json()["detail"]
+    assert "another" in wrong.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -168,19 +86,19 @@ def test_a_pinned_contract_that_differs_is_refused_with_both(world, serve):
         (b'{"query": "' + b"word " * 350 + b'"}', "The query has 352 tokens and the model reads 300; shorten it."),
     ],
 )
-def test_bad_input_is_a_problem_of_one_sentence(serve, body, words):
+def test_bad_input_is_an_error_of_one_sentence(serve, body, words):
     world = World(HashEncoder(16, max_tokens=300))
     world.build()
     reply = serve(world.service()).post("/v1/search", content=body)
     assert reply.status_code == 400
-    assert reply.headers["content-type"] == "application/problem+json"
-    assert words in reply.json()["detail"]
+    assert reply.headers["content-type"] == "application/json"
+    assert words in reply.json()["error"]["message"]
     assert "Traceback" not in reply.text
 
 
 def test_a_body_too_large_is_refused_before_it_is_read(world, serve):
     world.build()
-    client = serve(world.service())
+    client = serve(world.service(limits=Limits(max_body_bytes=100_000)))
     assert client.post("/v1/search", content=b"x" * 200_000).status_code == 413
 
     def endless():
@@ -191,11 +109,16 @@ def test_a_body_too_large_is_refused_before_it_is_read(world, serve):
     assert client.post("/v1/search", json={"query": "topic"}).status_code == 200
 
 
-def test_an_unknown_place_and_method_are_problems_too(world, serve):
+def test_an_unknown_place_and_method_are_told_in_the_same_shape(world, serve):
     world.build()
     client = serve(world.service())
-    assert client.get("/v2").json() == {"status": 404, "title": "Not found", "detail": "Not Found."}
-    assert client.get("/v1/search").status_code == 405
+    assert client.get("/v2").json() == {
+        "error": {"message": "Not Found.", "type": "invalid_request_error", "param": None, "code": "unknown_url"}
+    }
+    other = client.get("/v1/search")
+    assert (other.status_code, other.headers["allow"]) == (405, "POST")
+    assert other.json()["error"]["code"] == "method_not_allowed"
+    assert client.post("/v1/search/", json={"query": "topic"}).status_code == 404
 
 
 def test_an_index_that_does_not_exist_yet_is_waited_for(world, serve):
@@ -205,7 +128,9 @@ def test_an_index_that_does_not_exist_yet_is_waited_for(world, serve):
     assert reply.headers["retry-after"] == "2"
     assert client.get("/readyz").status_code == 503
     assert client.get("/healthz").status_code == 200
-    assert client.get("/v1/index").json()["detail"] == "Index docs does not exist yet: the embedder makes it."
+    assert (
+        client.get("/v1/index").json()["error"]["message"] == "Index docs does not exist yet: the embedder makes it."
+    )
     world.build()
     assert client.post("/v1/search", json={"query": "topic"}).status_code == 200
     assert client.get("/readyz").json()["ready"] is True
@@ -309,7 +234,7 @@ def test_searches_at_once_all_get_their_own_answer(world, serve):
     assert answers == {document: document for document in TEXTS}
 
 
-def test_a_failure_of_the_services_own_is_a_problem_without_a_traceback(world, serve, caplog):
+def test_a_failure_of_the_services_own_is_told_without_a_traceback(world, serve, caplog):
     world.build()
 
     class BrokenClock:
@@ -318,5 +243,7 @@ def test_a_failure_of_the_services_own_is_a_problem_without_a_traceback(world, s
 
     reply = serve(replace(world.service(), now_ms=BrokenClock())).post("/v1/search", json={"query": "topic"})
     assert reply.status_code == 500
-    assert reply.json()["detail"] == "The request failed for a reason of the service's own; its log says more."
+    assert (
+        reply.json()["error"]["message"] == "The request failed for a reason of the service's own; its log says more."
+    )
     assert "secret detail" in caplog.text

@@ -90,7 +90,7 @@ def test_every_family_shows_up_once_used():
     metrics.batch(revisions=2, texts=5, tokens=700, encode_seconds=0.1)
     metrics.written(13, 0.002)
     metrics.backlog(123)
-    metrics.search("found", 0.003)
+    metrics.answered("search", "found", 0.003)
     text = metrics.render().decode()
     for line in (
         'embedstream_build_info{collection="docs__abc__g1",contract="abc",role="embedder",version="0.1"} 1.0',

@@ -137,7 +137,7 @@ def test_the_file_of_the_design_loads(read):
             "`kafka.bootstrap_servers` is not a known key; did you mean `bootstrap.servers`?",
         ),
         ("[[source]]", 'topics = "x"', "`source.0.topics` is not a known key; did you mean `source.0.topic`?"),
-        ("[query]", "zzz = 1", "`query.zzz` is not a known key; known here are listen, max_limit, max_text_chars."),
+        ("[telemetry]", "zzz = 1", "`telemetry.zzz` is not a known key; known here are listen."),
     ],
 )
 def test_an_unknown_key_is_named_with_the_nearest_known_one(refusal, section, line, sentence):
