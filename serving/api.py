@@ -31,6 +31,7 @@ from starlette.routing import Route
 from adapters.metrics import Metrics, SearchOutcome, wall_clock_ms
 from adapters.telemetry_server import telemetry_routes
 from schemas.chunk_event import Json
+from serving.awaiting import Applied, NotYet, look_for, wait_until_applied
 from serving.handle import IndexHandle, LiveIndex
 from serving.page import page
 from serving.request import RequestRules
@@ -40,9 +41,6 @@ from stream.points import State
 
 CONTRACT_HEADER = "X-Embedding-Contract"
 _LOG = logging.getLogger("embedstream.query")
-_ROOM_FOR_JSON = 16_384
-_WORST_ESCAPE = 6
-"""A control character takes one code point in a text and six bytes in JSON."""
 _RETRY_S = 1.0
 
 
@@ -55,6 +53,8 @@ class QueryService:
     rules: RequestRules = field(default_factory=RequestRules)
     now_ms: Callable[[], int] = wall_clock_ms
     threads: int = 8
+    applied: Applied | None = None
+    """How far the sources are applied; None: nobody here sees the bus."""
 
     def readiness(self) -> tuple[bool, str]:
         """(ready, why), asked of the index itself."""
@@ -90,7 +90,7 @@ class _Desk:
         outcome: SearchOutcome = "failed"
         try:
             rules = self.service.rules
-            body = await _body(request, rules.max_text_chars * _WORST_ESCAPE + _ROOM_FOR_JSON)
+            body = await _body(request, rules.max_body_bytes)
             if body is None:
                 outcome = "bad_request"
                 return problem(413, "The body is too large for a query.")
@@ -112,6 +112,8 @@ class _Desk:
         except Fatal as error:
             _LOG.error("%s", error)
             return "unavailable", _unavailable("This service may not search the index as it is now; see /readyz.")
+        if isinstance(found, NotYet):
+            return "unavailable", problem(504, found.sentence, {"reached": found.reached})
         if isinstance(found, IndexHandle):
             ours = found.contract.fingerprint
             return "other_contract", problem(
@@ -123,19 +125,22 @@ class _Desk:
         return "found", _json(
             {
                 "index": self.service.live.name,
-                "collection": found.collection,
-                "contract": found.contract,
                 "took_ms": took_ms,
-                "hits": [hit.to_json() for hit in found.hits],
+                **found.to_json(),
             },
             headers={CONTRACT_HEADER: found.contract},
         )
 
-    def _found(self, question: Question, pinned: str | None) -> Answer | IndexHandle:
-        """The answer, or the handle whose contract is not the pinned one."""
+    def _found(self, question: Question, pinned: str | None) -> Answer | IndexHandle | NotYet:
+        """The answer, or the handle whose contract is not the pinned one, or what is not applied in time."""
         handle = self.service.live.current()
         if pinned is not None and pinned.strip() != handle.contract.fingerprint:
             return handle
+        if question.wait_for is not None:
+            look = look_for(question.wait_for, handle.index, self.service.applied)
+            not_yet = wait_until_applied(look, question.wait_for.timeout_s)
+            if not_yet is not None:
+                return not_yet
         return search(handle, question, self.service.now_ms())
 
     async def index(self, _request: Request) -> Response:
@@ -178,6 +183,7 @@ _TITLES: Mapping[int, str] = {
     413: "Too large",
     500: "Failed",
     503: "Not available",
+    504: "Not applied yet",
 }
 
 
