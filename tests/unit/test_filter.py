@@ -10,7 +10,19 @@ from qdrant_client.local.payload_filters import check_filter
 
 from adapters.edge import wire
 from adapters.qdrant.filters import server_filter
-from stream.filter import AtLeast, Between, Equals, Filter, IsEmpty, NoneOf, both, conditions_of, holds, moment
+from stream.filter import (
+    AtLeast,
+    Between,
+    During,
+    Equals,
+    Filter,
+    IsEmpty,
+    NoneOf,
+    both,
+    conditions_of,
+    holds,
+    moment,
+)
 
 
 @given(filters, payload_fields)
@@ -64,6 +76,23 @@ def test_a_field_that_is_missing_meets_nothing_but_emptiness():
         assert not holds(NoneOf("a", ("x",)), stored)
         assert not holds(Between("a", lt=1), stored)
     assert not holds(IsEmpty("a"), {"a": ""})
+
+
+@pytest.mark.parametrize(
+    ("bound", "met"),
+    [
+        ("gt", [False, False, True]),
+        ("gte", [False, True, True]),
+        ("lt", [True, False, False]),
+        ("lte", [True, True, False]),
+    ],
+)
+def test_a_bound_takes_itself_in_or_does_not(bound, met):
+    assert [holds(Between("a", **{bound: 2}), {"a": number}) for number in (1, 2.0, 3)] == met
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    times = ("2026-01-01", "2026-01-01T14:00:00+02:00", "2026-01-01T12:00:00.000001Z")
+    assert [holds(During("a", **{bound: noon}), {"a": time}) for time in times] == met
+    assert not any(holds(Between("a", **{bound: 2}), {"a": stored}) for stored in (True, "2", [], None))
 
 
 @given(moment_texts)
