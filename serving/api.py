@@ -29,17 +29,20 @@ from starlette.routing import Route
 
 from adapters.metrics import Metrics, wall_clock_ms
 from adapters.telemetry_server import telemetry_routes
+from schemas.chunk_event import Json
+from serving.awaiting import Applied, WaitFor, look_for, wait_until_applied
 from serving.desk import Asked, Desk
 from serving.embeddings import EmbeddingRules, embed
 from serving.handle import IndexHandle, LiveIndex
 from serving.keys import ApiKey, Doorkeeper
 from serving.limits import Limits
 from serving.models import ModelNames
-from serving.narrowing import search_as
+from serving.narrowing import narrowed
 from serving.openapi import Described, document
 from serving.page import page
-from serving.refusals import answer_failure, answer_unknown_place
+from serving.refusals import Refusal, Refused, answer_failure, answer_unknown_place
 from serving.request import RequestRules
+from serving.search import search
 from stream.errors import EmbedstreamError
 from stream.points import State
 
@@ -52,10 +55,15 @@ class QueryService:
     metrics: Metrics
     rules: RequestRules = field(default_factory=RequestRules)
     now_ms: Callable[[], int] = wall_clock_ms
-    threads: int = 8
+    threads: int = 64
+    """Work at once. What waits for a change to be applied, or for its turn on the device, holds one and computes
+    nothing meanwhile.
+    """
     limits: Limits = field(default_factory=Limits)
     keys: tuple[ApiKey, ...] = ()
     """None of them: whoever reaches the address may ask."""
+    applied: Applied | None = None
+    """How far the sources are applied; None: nobody here sees the bus."""
 
     def readiness(self) -> tuple[bool, str]:
         """(ready, why), asked of the index itself."""
@@ -114,14 +122,21 @@ class _Places:
 
     def _search(self, handle: IndexHandle, asked: Asked) -> dict[str, Any]:
         question = self.service.rules.question(asked.body)
-        found = search_as(asked.key, handle, question, self.service.now_ms())
-        return {
-            "index": self.service.live.name,
-            "collection": found.collection,
-            "contract": found.contract,
-            "took_ms": asked.took_ms,
-            "hits": [hit.to_json() for hit in found.hits],
-        }
+        if question.wait_for is not None:
+            self._await_applied(question.wait_for, handle, asked)
+        found = search(handle, narrowed(question, asked.key), self.service.now_ms())
+        return {"index": self.service.live.name, "took_ms": asked.took_ms, **found.to_json()}
+
+    def _await_applied(self, wait: WaitFor, handle: IndexHandle, asked: Asked) -> None:
+        """A bound key is not told of versions, for the document may be somebody else's."""
+        look = look_for(wait, handle.index, self.service.applied)
+        not_yet = wait_until_applied(look, min(wait.timeout_s, asked.deadline.left_s))
+        if not_yet is None:
+            return
+        if asked.key is not None and asked.key.bound:
+            raise Refused(Refusal(504, "What wait_for names is not applied yet.", "not_applied", "wait_for"))
+        more: dict[str, Json] = {"reached": not_yet.reached}
+        raise Refused(Refusal(504, not_yet.sentence, "not_applied", "wait_for", more))
 
     def _embeddings(self, handle: IndexHandle, asked: Asked) -> dict[str, Any]:
         rules = EmbeddingRules(self.service.limits.max_texts, self.service.rules.max_text_chars)

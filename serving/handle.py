@@ -25,7 +25,7 @@ _CREATED_LATER_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class QueryEncoder:
-    """An encoder and the lock that lets one query at a time use it: a port promises nothing about threads."""
+    """An encoder and the lock that lets one request at a time use it: a port promises nothing about threads."""
 
     encoder: Encoder
     turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -35,15 +35,15 @@ class QueryEncoder:
         """The encoder's."""
         return self.encoder.contract
 
-    def count_tokens(self, text: str) -> int:
-        """What the model would see of this query, prompt and special tokens included."""
+    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """What the model would see of each query, prompt and special tokens included."""
         with self.turn:
-            return self.encoder.count_tokens("query", [text])[0]
+            return self.encoder.count_tokens("query", texts)
 
-    def encode(self, text: str) -> DenseVector:
-        """The query's vector."""
+    def encode(self, texts: Sequence[str]) -> Sequence[DenseVector]:
+        """The queries' vectors, in order, from one call of the encoder."""
         with self.turn:
-            return self.encoder.encode("query", [text])[0]
+            return self.encoder.encode("query", texts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,56 @@
 """The body of ``POST /v1/search``, read into a :class:`serving.search.Question` or refused with one sentence.
 
-    {"query": "how do I …", "limit": 10, "filter": {"section": "install"}, "tenant": "acme"}
+    {"query": "how do I …", "limit": 10, "filter": {"must": [{"key": "section", "match": {"value": "install"}}]}}
 
-Only ``query`` is needed. Every refusal names the key, what was found and what is expected. A filter compares a
-payload field with one value; it names a field that the sources declare, in that field's type, because a condition on
-any other would silently find nothing.
+Only a text is needed: ``query``, or ``queries`` with a list of them, which is answered with a list of ``results``.
+``limit`` counts passages, or documents with ``"group_by": "document"``, of each of which ``group_size`` passages are
+kept (1 where nothing is said). ``score_threshold`` is the least cosine of a hit. ``filter`` is Qdrant's (see
+``filter_reading``), and ``"tenant": "acme"`` is short for one condition more.
+
+``wait_for`` says what has to be applied before the search, in one of two forms:
+
+    {"doc_id": "docs/1", "min_version": 42, "timeout_ms": 2000}
+    {"source": "docs", "partition": 3, "offset": 41, "timeout_ms": 2000}
+
+A version is one document's, so ``min_version`` stands beside its ``doc_id``; at the top of the body it is read for
+the document that ``wait_for`` names, and refused where there is none, because it would be compared with nothing.
+
+Every refusal names the key, what was found and what is expected.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from adapters.admission import MAX_VERSION
+from schemas.identity import DocId, Version
+from schemas.strict_json import INT64_MAX
+from serving.awaiting import DocumentVersion, SourceOffset, WaitFor
+from serving.filter_reading import read_filter
+from serving.refusal import nearest, shown
 from serving.search import Question
 from serving.whole_number import whole
 from stream.errors import Misuse
-from stream.ports import Condition, FieldType
+from stream.filter import Filter, both, equals
+from stream.ports import FieldType
 
-_KEYS = ("query", "limit", "filter", "tenant")
-_MATCHED: Mapping[FieldType, tuple[type, str]] = {
-    "keyword": (str, "text"),
-    "integer": (int, "a whole number"),
-    "boolean": (bool, "true or false"),
-}
-"""Types that a filter can compare for equality; fractions and times have ranges, which are no equality."""
+_KEYS = (
+    "query",
+    "queries",
+    "limit",
+    "filter",
+    "tenant",
+    "score_threshold",
+    "group_by",
+    "group_size",
+    "wait_for",
+    "min_version",
+)
+_DOCUMENT = ("doc_id", "min_version", "timeout_ms")
+_OFFSET = ("source", "partition", "offset", "timeout_ms")
+_MAX_GROUP_SIZE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +58,11 @@ class RequestRules:
     """What a request may ask. ``fields``: those that the sources declare, with their types."""
 
     max_text_chars: int = 8_192
+    max_texts: int = 32
     max_limit: int = 200
+    wait_ms: int = 5_000
+    """For what is waited for, where the request does not say."""
+    max_wait_ms: int = 60_000
     fields: Mapping[str, FieldType] = field(default_factory=dict)
 
     def question(self, body: bytes) -> Question:
@@ -46,61 +75,117 @@ class RequestRules:
             raise Misuse('The body is not a JSON object; send {"query": "…"}.')
         for key in document:
             if key not in _KEYS:
-                raise Misuse(f"{key!r} is not a known key{_nearest(key, _KEYS)}.")
-        tenant = document.get("tenant")
-        if tenant is not None and not isinstance(tenant, str):
-            raise Misuse(f"tenant is {_shown(tenant)}, but text is expected.")
+                raise Misuse(f"{key!r} is not a known key{nearest(key, _KEYS)}.")
+        several = document.get("queries") is not None
         return Question(
-            text=self._text(document.get("query")),
-            limit=self._limit(document.get("limit", min(10, self.max_limit))),
-            conditions=self._conditions(document.get("filter")),
-            tenant=tenant,
+            texts=self._texts(document),
+            limit=_whole(document.get("limit", min(10, self.max_limit)), "limit", 1, self.max_limit),
+            wanted=self._wanted(document),
+            least_score=_score(document.get("score_threshold")),
+            group_size=_group_size(document),
+            several=several,
+            wait_for=self._wait_for(document),
         )
 
-    def _text(self, text: object) -> str:
+    def _texts(self, document: Mapping[str, Any]) -> tuple[str, ...]:
+        texts = document.get("queries")
+        if texts is None:
+            return (self._text(document.get("query"), "query"),)
+        if document.get("query") is not None:
+            raise Misuse("query and queries are both there; say one of them.")
+        if not isinstance(texts, list) or not 1 <= len(texts) <= self.max_texts:
+            found = f"a list of {len(texts):,}" if isinstance(texts, list) else shown(texts)
+            raise Misuse(f"queries is {found}, but a list of 1 to {self.max_texts} texts is expected.")
+        return tuple(self._text(text, f"queries[{number}]") for number, text in enumerate(texts))
+
+    def _text(self, text: object, place: str) -> str:
         if not isinstance(text, str):
-            raise Misuse(f"query is {_shown(text)}, but text is expected.")
+            raise Misuse(f"{place} is {shown(text)}, but text is expected.")
         if not text.strip():
-            raise Misuse("query is empty; say what to search for.")
+            raise Misuse(f"{place} is empty; say what to search for.")
         if len(text) > self.max_text_chars:
-            raise Misuse(f"query has {len(text):,} characters; at most {self.max_text_chars:,} are read.")
+            raise Misuse(f"{place} has {len(text):,} characters; at most {self.max_text_chars:,} are read.")
         return text
 
-    def _limit(self, limit: object) -> int:
-        number = whole(limit)
-        if number is None or not 1 <= number <= self.max_limit:
-            raise Misuse(f"limit is {_shown(limit)}, but a whole number from 1 to {self.max_limit} is expected.")
-        return number
+    def _wanted(self, document: Mapping[str, Any]) -> Filter | None:
+        wanted, tenant = document.get("filter"), document.get("tenant")
+        if tenant is not None and not isinstance(tenant, str):
+            raise Misuse(f"tenant is {shown(tenant)}, but text is expected.")
+        return both(
+            None if wanted is None else read_filter(wanted, self.fields),
+            None if tenant is None else equals("tenant", tenant),
+        )
 
-    def _conditions(self, wanted: object) -> tuple[Condition, ...]:
-        if wanted is None:
-            return ()
-        if not isinstance(wanted, dict):
-            raise Misuse(f"filter is {_shown(wanted)}, but an object of fields and values is expected.")
-        return tuple(self._condition(name, value) for name, value in wanted.items())
+    def _wait_for(self, document: Mapping[str, Any]) -> WaitFor | None:
+        wait, min_version = document.get("wait_for"), document.get("min_version")
+        if wait is None and min_version is None:
+            return None
+        if not isinstance(wait, dict | None):
+            raise Misuse(
+                f'wait_for is {shown(wait)}, but an object is expected: {{"doc_id": "…", "min_version": 1}}.'
+            )
+        said = {key: value for key, value in (wait or {}).items() if value is not None}
+        if min_version is not None:
+            if "doc_id" not in said:
+                raise Misuse(
+                    "min_version is a version of one document; name it: "
+                    '{"wait_for": {"doc_id": "…", "min_version": 1}}.'
+                )
+            if "min_version" in said:
+                raise Misuse("min_version and wait_for.min_version are both there; say one of them.")
+            said["min_version"] = min_version
+        known = _OFFSET if "source" in said else _DOCUMENT
+        for key in said:
+            if key not in known:
+                near = nearest(key, known if known is _OFFSET else (*_DOCUMENT, "source"))
+                raise Misuse(f"wait_for.{key} is not a known key here{near}.")
+        timeout_ms = _whole(said.get("timeout_ms", self._usual_wait_ms), "wait_for.timeout_ms", 0, self.max_wait_ms)
+        return WaitFor(_change(said), timeout_ms / 1000)
 
-    def _condition(self, name: str, given: Any) -> Condition:  # noqa: ANN401 - whatever JSON holds
-        if name not in self.fields:
-            raise Misuse(f"filter.{name} is no field of the sources{_nearest(name, tuple(self.fields))}.")
-        kind = self.fields[name]
-        if kind not in _MATCHED:
-            raise Misuse(f"filter.{name} is a {kind}, which cannot be compared for equality.")
-        expected, words = _MATCHED[kind]
-        value = whole(given) if kind == "integer" else given
-        if type(value) is not expected or not isinstance(value, str | int | bool):
-            raise Misuse(f"filter.{name} is {_shown(given)}, but {words} is expected.")
-        return Condition(name, value)
+    @property
+    def _usual_wait_ms(self) -> int:
+        return min(self.wait_ms, self.max_wait_ms)
 
 
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.6)
-    if near:
-        return f"; did you mean {near[0]!r}"
-    return f"; known are {', '.join(sorted(known))}" if known else "; they declare none"
+def _change(said: Mapping[str, Any]) -> DocumentVersion | SourceOffset:
+    if "source" in said:
+        return SourceOffset(
+            _name(said["source"], "wait_for.source"),
+            _whole(said.get("partition"), "wait_for.partition", 0, 2**31 - 1),
+            _whole(said.get("offset"), "wait_for.offset", 0, INT64_MAX),
+        )
+    document = _name(said.get("doc_id"), "wait_for.doc_id")
+    least = _whole(said.get("min_version"), "wait_for.min_version", 0, MAX_VERSION - 1)
+    return DocumentVersion(DocId(document), Version(least))
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "missing or null"
-    text = orjson.dumps(value).decode()
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def _name(name: object, place: str) -> str:
+    if not isinstance(name, str) or not name:
+        raise Misuse(f"{place} is {shown(name)}, but text is expected.")
+    return name
+
+
+def _whole(number: object, place: str, least: int, most: int) -> int:
+    read = whole(number)
+    if read is None or not least <= read <= most:
+        raise Misuse(f"{place} is {shown(number)}, but a whole number from {least} to {most} is expected.")
+    return read
+
+
+def _score(score: object) -> float | None:
+    if score is None:
+        return None
+    if isinstance(score, bool) or not isinstance(score, int | float) or not -1 <= score <= 1:
+        raise Misuse(f"score_threshold is {shown(score)}, but a cosine is expected, a number from -1 to 1.")
+    return float(score)
+
+
+def _group_size(document: Mapping[str, Any]) -> int | None:
+    group_by, size = document.get("group_by"), document.get("group_size")
+    if group_by is None:
+        if size is not None:
+            raise Misuse('group_size goes with group_by; say {"group_by": "document"} too.')
+        return None
+    if group_by != "document":
+        raise Misuse(f'group_by is {shown(group_by)}, but "document" is expected.')
+    return _whole(1 if size is None else size, "group_size", 1, _MAX_GROUP_SIZE)

@@ -1,31 +1,46 @@
 """The search itself: a question in, passages out, each with the version and the age of what it was made from.
 
-A question is encoded under the contract of the very collection that is searched, and nothing of it is cut off: one
-that is longer than the model's maximum is refused, because the hits would answer another question. Ages are measured
-from the source's commit clock; a hit without a commit time (a bulk load) has none.
+A question is one text or several, which are encoded in one call under the contract of the very collection that is
+searched. Nothing of a text is cut off: one that is longer than the model's maximum is refused, because the hits would
+answer another question. Ages are measured from the source's commit clock; a hit without a commit time (a bulk load)
+has none.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from schemas.chunk_event import Json
 from schemas.identity import Fingerprint
+from serving.awaiting import WaitFor
+from serving.grouping import nearest_documents
 from serving.handle import IndexHandle
 from stream.errors import Misuse
+from stream.filter import Filter, both
 from stream.payload import RESERVED
-from stream.points import Hit
-from stream.ports import Condition
+from stream.points import DenseVector, Hit
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. All conditions hold of every hit; ``tenant`` is one more."""
+    """What is asked: of each text, the ``limit`` nearest passages, or documents where ``group_size`` is given."""
 
-    text: str
+    texts: tuple[str, ...]
     limit: int = 10
-    conditions: tuple[Condition, ...] = ()
-    tenant: str | None = None
+    wanted: Filter | None = None
+    """Holds of every hit."""
+    least_score: float | None = None
+    """Of every hit, a cosine."""
+    group_size: int | None = None
+    """Hits kept of each document."""
+    several: bool = False
+    """Whether the texts were asked as a list, and are answered as one, be it of one text."""
+    wait_for: WaitFor | None = None
+    """What has to be applied before the search. Whoever calls :func:`search` has waited for it."""
+
+    def within(self, mandatory: Filter | None) -> "Question":
+        """The same question among what a filter holds of: what a caller may see at all."""
+        return replace(self, wanted=both(mandatory, self.wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +67,76 @@ class FoundPassage:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundDocument:
+    """A document by its best passages."""
+
+    doc_id: str
+    hits: tuple[FoundPassage, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """As the API answers."""
+        return {"doc_id": self.doc_id, "hits": [hit.to_json() for hit in self.hits]}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was found for one text, best first: passages, or documents where they were asked for."""
+
+    hits: tuple[FoundPassage, ...] = ()
+    groups: tuple[FoundDocument, ...] | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        """As the API answers."""
+        if self.groups is None:
+            return {"hits": [hit.to_json() for hit in self.hits]}
+        return {"groups": [document.to_json() for document in self.groups]}
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """Hits, best first, and what they were searched in."""
+    """One result for each text, in order, and what they were searched in."""
 
     collection: str
     contract: Fingerprint
-    hits: tuple[FoundPassage, ...]
+    results: tuple[Result, ...]
+    several: bool = False
+
+    def to_json(self) -> dict[str, Json]:
+        """As the API answers: ``hits`` or ``groups`` to one text, ``results`` with such objects to a list."""
+        told: dict[str, Json] = {"collection": self.collection, "contract": self.contract}
+        results = [result.to_json() for result in self.results]
+        return {**told, "results": list(results)} if self.several else {**told, **results[0]}
 
 
 def search(handle: IndexHandle, question: Question, now_ms: int) -> Answer:
-    """Encodes and searches. Raises Misuse for a question too long for the model, and what encoder and index raise."""
+    """Encodes and searches. Raises Misuse for a text too long for the model, and what encoder and index raise."""
     most = handle.contract.encoding.max_tokens
-    tokens = handle.encoder.count_tokens(question.text)
-    if tokens > most:
-        raise Misuse(f"The query has {tokens} tokens and the model reads {most}; shorten it.")
-    vector = handle.encoder.encode(question.text)
-    conditions = question.conditions
-    if question.tenant is not None:
-        conditions = (*conditions, Condition("tenant", question.tenant))
-    hits = handle.index.search(vector, question.limit, conditions)
-    return Answer(handle.collection, handle.contract.fingerprint, tuple(found(hit, now_ms) for hit in hits))
+    for number, tokens in enumerate(handle.encoder.count_tokens(question.texts)):
+        if tokens > most:
+            which = f"queries[{number}]" if question.several else "The query"
+            raise Misuse(f"{which} has {tokens} tokens and the model reads {most}; shorten it.")
+    vectors = handle.encoder.encode(question.texts)
+    results = tuple(_found(handle, vector, question, now_ms) for vector in vectors)
+    return Answer(handle.collection, handle.contract.fingerprint, results, question.several)
+
+
+def _found(handle: IndexHandle, vector: DenseVector, question: Question, now_ms: int) -> Result:
+    if question.group_size is None:
+        hits = handle.index.search(vector, question.limit, question.wanted, least_score=question.least_score)
+        return Result(tuple(found(hit, now_ms) for hit in hits))
+    documents = nearest_documents(
+        handle.index,
+        vector,
+        question.limit,
+        question.group_size,
+        question.wanted,
+        least_score=question.least_score,
+    )
+    return Result(
+        groups=tuple(
+            FoundDocument(document, tuple(found(hit, now_ms) for hit in hits)) for document, hits in documents
+        )
+    )
 
 
 def found(hit: Hit, now_ms: int) -> FoundPassage:

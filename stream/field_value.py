@@ -28,6 +28,8 @@ from stream.ports import FieldType
 _DATETIME = re.compile(
     r"\d{4}-\d{2}-\d{2}([T ]([01]\d|2[0-3]):\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)?)?", re.ASCII
 )
+# ISO 8601 leaves seconds out before an offset too, and there no index reads it.
+_NO_SECONDS = re.compile(r"([T ]\d{2}:\d{2})(?=Z|[+-])", re.ASCII)
 # Debezium writes a date under time.precision.mode = isostring with the Z of its zone, which no index reads.
 _DATE_WITH_ZONE = re.compile(r"(\d{4}-\d{2}-\d{2})Z", re.ASCII)
 _NUMERIC = re.compile(r"[+-]?\d{1,400}(\.\d{1,400})?([eE][+-]?\d{1,3})?", re.ASCII)
@@ -107,7 +109,7 @@ def _datetime(value: Json | Decimal) -> object:
         datetime.fromisoformat(text)
     except ValueError:
         return _MISFIT
-    return text
+    return _NO_SECONDS.sub(r"\1:00", text)
 
 
 def _shown(value: Json) -> str:

@@ -16,6 +16,7 @@ from schemas.chunk_event import Headers, Json
 from schemas.identity import ChunkId, DocId
 from schemas.wrapped import Said
 from stream.contract import EncodingContract
+from stream.filter import Filter
 from stream.points import DenseVector, Hit, Point, StoredPoint, Write
 
 Step = Callable[[str], None]
@@ -250,14 +251,6 @@ class VectorSpec:
     dimensions: int
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A payload field that equals a value. Several conditions must all hold."""
-
-    field: str
-    value: str | int | bool
-
-
 class VectorIndex(Protocol):
     """One collection.
 
@@ -273,8 +266,19 @@ class VectorIndex(Protocol):
 
     def write(self, writes: Sequence[Write]) -> None: ...
 
-    def search(self, vector: DenseVector, limit: int, conditions: Sequence[Condition] = ()) -> Sequence[Hit]:
-        """The nearest live points, best first."""
+    def search(
+        self,
+        vector: DenseVector,
+        limit: int,
+        wanted: Filter | None = None,
+        *,
+        least_score: float | None = None,
+    ) -> Sequence[Hit]:
+        """The nearest live points that ``wanted`` holds of (see ``stream.filter``), best first, ``limit`` at most.
+
+        Law: it finds no point that ``stream.filter.holds`` is not true of, and misses none whose fields are of the
+        declared types. No score is below ``least_score``, and nothing else is left out for it.
+        """
 
     def scroll(self, *, with_vectors: bool = False) -> Iterator[Point]:
         """Every point, marks included, in order of id."""

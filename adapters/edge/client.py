@@ -24,8 +24,9 @@ from adapters.edge.index import PAGE, PAGE_OF_POINTS, walk
 from schemas.chunk_event import Json
 from schemas.identity import ChunkId, DocId
 from stream.errors import Fatal, Outage
+from stream.filter import Filter
 from stream.points import DenseVector, Hit, Point, StoredPoint, Write
-from stream.ports import Condition, FieldType, VectorSpec
+from stream.ports import FieldType, VectorSpec
 
 PATIENCE_S = 60.0
 """How long one answer may take before the owner counts as down."""
@@ -180,10 +181,17 @@ class SocketIndex:
         documents, vectors = wire.writes_out(admit(writes, self._vector))
         self._call("write", {"writes": documents}, vectors)
 
-    def search(self, vector: DenseVector, limit: int, conditions: Sequence[Condition] = ()) -> Sequence[Hit]:
+    def search(
+        self,
+        vector: DenseVector,
+        limit: int,
+        wanted: Filter | None = None,
+        *,
+        least_score: float | None = None,
+    ) -> Sequence[Hit]:
         query = admit_vector(vector, self._vector).values[np.newaxis]
-        asked = [[condition.field, condition.value] for condition in conditions]
-        answer = self._call("search", {"limit": limit, "conditions": asked}, query)
+        asked = None if wanted is None else wire.filter_out(wanted)
+        answer = self._call("search", {"limit": limit, "wanted": asked, "least_score": least_score}, query)
         return wire.hits_in(answer.document["result"])
 
     def scroll(self, *, with_vectors: bool = False) -> Iterator[Point]:

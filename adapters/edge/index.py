@@ -24,10 +24,10 @@ from qdrant_edge import (
 )
 
 from adapters.admission import admit, admit_ids, admit_vector
+from adapters.edge.filters import engine_filter
 from adapters.edge.gate import Gate
 from adapters.edge.points import (
     Operation,
-    conditions_filter,
     discards,
     documents_filter,
     field_index,
@@ -36,10 +36,12 @@ from adapters.edge.points import (
     state_filter,
 )
 from adapters.edge.room import require_room
+from adapters.scores import engine_threshold, scored_enough
 from schemas.identity import ChunkId, DocId
 from stream.errors import EmbedstreamError, Fatal
+from stream.filter import Filter as Wanted
 from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write, removed_mark
-from stream.ports import Condition, FieldType, VectorSpec
+from stream.ports import FieldType, VectorSpec
 
 PAGE = 2048
 """Records a scroll of ids and states brings at once."""
@@ -98,19 +100,28 @@ class EdgeIndex:
     def discard(self, marks: Sequence[StoredPoint]) -> None:
         self._apply(discards(marks))
 
-    def search(self, vector: DenseVector, limit: int, conditions: Sequence[Condition] = ()) -> Sequence[Hit]:
+    def search(
+        self,
+        vector: DenseVector,
+        limit: int,
+        wanted: Wanted | None = None,
+        *,
+        least_score: float | None = None,
+    ) -> Sequence[Hit]:
         values = admit_vector(vector, self.vector).values.tolist()
         if limit < 1:
             return []
         request = QueryRequest(
             limit=limit,
             query=Query.Nearest(values, using=self.vector.name),
-            filter=conditions_filter(conditions, self.fields),
+            filter=None if wanted is None else engine_filter(wanted),
+            score_threshold=engine_threshold(least_score),
             with_payload=True,
         )
         with self._reading():
             scored = self._shard.query(request)
-        return [Hit(ChunkId(str(point.id)), point.score, point.payload or {}) for point in scored]
+        hits = (Hit(ChunkId(str(point.id)), point.score, point.payload or {}) for point in scored)
+        return scored_enough(hits, least_score)
 
     def scroll(self, *, with_vectors: bool = False) -> Iterator[Point]:
         return walk(lambda start: self.page(start, PAGE_OF_POINTS, with_vectors=with_vectors))

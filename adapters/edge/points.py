@@ -10,11 +10,10 @@ what a document gains is applied before what it loses, and a search in between f
 points, because the engine holds Python's interpreter lock while it applies one.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 from uuid import UUID
 
 import numpy as np
@@ -31,9 +30,10 @@ from qdrant_edge import (
 from qdrant_edge import Point as EnginePoint
 from qdrant_edge import Record as EngineRecord
 
+from adapters.edge.filters import key_path
 from schemas.identity import ChunkId, DocId
 from stream.points import DenseVector, Mark, Point, Put, Repaint, State, StoredPoint, Touch, Write
-from stream.ports import Condition, FieldType
+from stream.ports import FieldType
 
 POINTS_AN_UPSERT = 64
 """A few milliseconds at 384 dimensions."""
@@ -47,7 +47,6 @@ _SCHEMAS: Mapping[FieldType, PayloadSchemaType] = {
     "boolean": PayloadSchemaType.Bool,
     "datetime": PayloadSchemaType.Datetime,
 }
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 Item = TypeVar("Item")
 
@@ -99,18 +98,6 @@ def state_filter(state: str | None) -> Filter | None:
     return None if state is None else Filter(must=[FieldCondition("state", match=MatchValue(state))])
 
 
-def conditions_filter(conditions: Sequence[Condition], fields: Mapping[str, FieldType]) -> Filter | None:
-    """All conditions, or None for none: vectorless marks are in no search, so nothing asks for live ones."""
-    if not conditions:
-        return None
-    return Filter(must=[_equals(condition, fields.get(condition.field)) for condition in conditions])
-
-
-def key_path(field: str) -> str:
-    """A payload key in the engine's path language, where a dot would lead into an object."""
-    return field if _PLAIN_KEY.fullmatch(field) else f'"{field}"'
-
-
 def field_index(field: str, kind: FieldType) -> UpdateOperation:
     """A payload index over the points that are stored and all that come. Making it again changes nothing."""
     return UpdateOperation.create_field_index(key_path(field), _SCHEMAS[kind])
@@ -138,16 +125,6 @@ def _newer(version: int) -> FieldCondition:
 def _live(ids: Sequence[ChunkId], version: int) -> Filter:
     live = FieldCondition("state", match=MatchValue(State.LIVE.value))
     return Filter(must=[HasIdCondition({UUID(point) for point in ids}), live], must_not=[_newer(version)])
-
-
-def _equals(condition: Condition, declared: FieldType | None) -> FieldCondition:
-    key, value = key_path(condition.field), condition.value
-    if isinstance(value, bool):
-        # Python's True is an integer to the engine's binding, which tries integers first; numpy's is a Boolean only.
-        return FieldCondition(key, match=MatchValue(cast("Any", np.bool_(value))))
-    if declared == "float" and isinstance(value, int):
-        return FieldCondition(key, range=RangeFloat(gte=float(value), lte=float(value)))
-    return FieldCondition(key, match=MatchValue(value))
 
 
 def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -22,7 +22,7 @@ from schemas.chunk_event import Json
 from schemas.identity import ChunkId
 from stream.errors import Fatal
 from stream.points import DenseVector, Point, StoredPoint
-from stream.ports import Condition, FieldType, IndexCatalog, MarkBin, VectorIndex, VectorSpec
+from stream.ports import FieldType, IndexCatalog, MarkBin, VectorIndex, VectorSpec
 
 _LAST_ANSWER_S = 5.0
 
@@ -169,8 +169,10 @@ def _write(index: ServedIndex, arguments: Mapping[str, Any], request: Frame) -> 
 
 
 def _search(index: ServedIndex, arguments: Mapping[str, Any], request: Frame) -> Frame:
-    conditions = [Condition(field, value) for field, value in arguments["conditions"]]
-    hits = index.search(DenseVector(request.vectors[0]), arguments["limit"], conditions)
+    asked = arguments["wanted"]
+    wanted = None if asked is None else wire.filter_in(asked)
+    vector = DenseVector(request.vectors[0])
+    hits = index.search(vector, arguments["limit"], wanted, least_score=arguments["least_score"])
     return Frame({"result": wire.hits_out(hits)})
 
 

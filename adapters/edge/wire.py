@@ -1,10 +1,11 @@
-"""What the frames say: writes, points, hits and errors as JSON, and back.
+"""What the frames say: writes, filters, points, hits and errors as JSON, and back.
 
 Every pair of functions here is inverse. Vectors travel beside the document as rows of one matrix; a document holds
 True where the next row belongs to it. An error travels by its kind, so that a client raises what the owner raised.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from adapters.edge.frames import no_vectors
 from schemas.identity import ChunkId, DocId, Version
 from stream.errors import EmbedstreamError, Fatal, Misuse, Outage, Poison
+from stream.filter import AtLeast, Between, Condition, During, Equals, FieldCondition, Filter, IsEmpty, NoneOf, OneOf
 from stream.points import DenseVector, Hit, Mark, Point, Put, Repaint, State, StoredPoint, Touch, Write
 
-PROTOCOL = 3
+PROTOCOL = 4
 """Raised when a client of another version of embedstream could misunderstand the owner."""
 
 Wire = list[Any]
@@ -55,9 +57,69 @@ def _write_in(document: Wire, rows: Iterator[Rows]) -> Write:
         case ["repaint", point, version, payload]:
             return Repaint(ChunkId(point), Version(version), payload)
         case _:
-            raise Fatal(
-                f"The other side sent a write that this version does not know ({document[:1]}); use one version."
+            raise _unknown("write", document)
+
+
+def filter_out(wanted: Filter) -> Wire:
+    clauses = (_conditions_out(clause) for clause in (wanted.must, wanted.should, wanted.must_not))
+    counted = wanted.min_should
+    return ["filter", *clauses, None if counted is None else [counted.count, _conditions_out(counted.conditions)]]
+
+
+def filter_in(document: Wire) -> Filter:
+    match document:
+        case ["filter", must, should, must_not, counted]:
+            return Filter(
+                must=_conditions_in(must),
+                should=_conditions_in(should),
+                must_not=_conditions_in(must_not),
+                min_should=None if counted is None else AtLeast(counted[0], _conditions_in(counted[1])),
             )
+        case _:
+            raise _unknown("filter", document)
+
+
+def _conditions_out(conditions: Iterable[Condition]) -> list[Wire]:
+    return [filter_out(one) if isinstance(one, Filter) else _condition_out(one) for one in conditions]
+
+
+def _conditions_in(documents: Iterable[Wire]) -> tuple[Condition, ...]:
+    return tuple(filter_in(one) if one[:1] == ["filter"] else _condition_in(one) for one in documents)
+
+
+def _condition_out(wanted: FieldCondition) -> Wire:
+    match wanted:
+        case Equals():
+            return ["equals", wanted.key, wanted.value]
+        case OneOf():
+            return ["one of", wanted.key, wanted.values]
+        case NoneOf():
+            return ["none of", wanted.key, wanted.values]
+        case Between():
+            return ["between", wanted.key, wanted.gt, wanted.gte, wanted.lt, wanted.lte]
+        case During():
+            bounds = (wanted.gt, wanted.gte, wanted.lt, wanted.lte)
+            return ["during", wanted.key, *(None if bound is None else bound.isoformat() for bound in bounds)]
+        case IsEmpty():
+            return ["is empty", wanted.key]
+
+
+def _condition_in(document: Wire) -> FieldCondition:
+    match document:
+        case ["equals", key, value]:
+            return Equals(key, value)
+        case ["one of", key, values]:
+            return OneOf(key, tuple(values))
+        case ["none of", key, values]:
+            return NoneOf(key, tuple(values))
+        case ["between", key, *bounds]:
+            return Between(key, *bounds)
+        case ["during", key, *bounds]:
+            return During(key, *(None if bound is None else datetime.fromisoformat(bound) for bound in bounds))
+        case ["is empty", key]:
+            return IsEmpty(key)
+        case _:
+            raise _unknown("condition", document)
 
 
 def points_out(points: Iterable[Point]) -> tuple[list[Wire], Rows]:
@@ -136,6 +198,10 @@ def error_in(document: dict[str, Any]) -> EmbedstreamError:
             return Misuse(sentence)
         case _:
             return Fatal(sentence)
+
+
+def _unknown(what: str, document: Wire) -> Fatal:
+    return Fatal(f"The other side sent a {what} that this version does not know ({document[:1]}); use one version.")
 
 
 def _stacked(vectors: list[Rows]) -> Rows:

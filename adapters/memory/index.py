@@ -31,8 +31,9 @@ from adapters.admission import (
 from adapters.memory.table import PointTable
 from schemas.chunk_event import Json
 from schemas.identity import ChunkId, DocId
+from stream.filter import Filter, holds
 from stream.points import DenseVector, Hit, Point, StoredPoint, Write, removed_mark
-from stream.ports import Condition, FieldType, Step, VectorSpec, no_step
+from stream.ports import FieldType, Step, VectorSpec, no_step
 
 
 class MemoryIndex:
@@ -66,14 +67,21 @@ class MemoryIndex:
             with self._table.lock:
                 self._table.discard(mark.id, mark.version)
 
-    def search(self, vector: DenseVector, limit: int, conditions: Sequence[Condition] = ()) -> Sequence[Hit]:
+    def search(
+        self,
+        vector: DenseVector,
+        limit: int,
+        wanted: Filter | None = None,
+        *,
+        least_score: float | None = None,
+    ) -> Sequence[Hit]:
         query = admit_vector(vector, self._table.vector)
         hits: list[Hit] = []
         with self._table.lock:
             for point, score in self._table.vectors.nearest(query.values):
-                if len(hits) >= limit:
+                if len(hits) >= limit or (least_score is not None and score < least_score):
                     break
-                if all(self._matches(point, condition) for condition in conditions):
+                if wanted is None or holds(wanted, self._table.payload(point) or {}):
                     hits.append(Hit(point, score, self._table.copy(point)))
         return hits
 
@@ -103,14 +111,6 @@ class MemoryIndex:
 
     def _stored(self, point: ChunkId) -> StoredPoint:
         return StoredPoint.of(point, self._table.copy(point))
-
-    def _matches(self, point: ChunkId, condition: Condition) -> bool:
-        payload = self._table.payload(point)
-        stored = None if payload is None else payload.get(condition.field)
-        values = stored if isinstance(stored, list) else [stored]
-        if self._table.fields.get(condition.field) == "float" and type(condition.value) is int:
-            return any(type(value) in (int, float) and value == condition.value for value in values)
-        return any(type(value) is type(condition.value) and value == condition.value for value in values)
 
 
 @dataclass(slots=True)

@@ -22,10 +22,10 @@ from adapters.qdrant.aliases import move_alias, read_aliases
 from adapters.qdrant.connection import Connection
 from adapters.qdrant.engine import engine_info
 from adapters.qdrant.failures import Exists, Missing
+from adapters.qdrant.filters import key_path
 from adapters.qdrant.index import QdrantIndex
 from adapters.qdrant.layout import FieldIndex, Manner, check_vector, manner_of, missing_indexes, new_collection
 from adapters.qdrant.options import Layout
-from adapters.qdrant.points import key_path
 from adapters.qdrant.record import KEY, CollectionRecord, change_record, read_record
 from schemas.chunk_event import Json
 from stream.engine import EngineInfo
@@ -91,9 +91,6 @@ class QdrantCatalog:
             if missing and not change_record(self._connection, name, calls, record, wanted):
                 continue
             self._make_indexes(name, wanted.fields, info)
-            with self._lock:
-                if name in self._open:
-                    self._open[name].indexed(wanted.fields)
             return
         raise _contended(name)
 
@@ -160,7 +157,7 @@ class QdrantCatalog:
                 "/collections/…, strict_mode_config), then start again."
             )
         self._make_indexes(name, record.fields, info)
-        index = QdrantIndex(self._connection, name, record.vector, record.fields, calls, self._step)
+        index = QdrantIndex(self._connection, name, record.vector, calls, self._step)
         with self._lock:
             return self._open.setdefault(name, index)
 

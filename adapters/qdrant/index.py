@@ -10,7 +10,6 @@ power may cost what was not on its disk yet, some seconds by Qdrant's default; a
 its disk, so ``flush`` does nothing, and a consumer group that is rewound by some minutes mends it.
 """
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -19,10 +18,10 @@ from qdrant_client import QdrantClient, models
 from adapters.admission import admit, admit_ids, admit_vector
 from adapters.qdrant.connection import Connection
 from adapters.qdrant.failures import TooLarge
+from adapters.qdrant.filters import server_filter
 from adapters.qdrant.layout import Manner, vector_name
 from adapters.qdrant.points import (
     RECORD,
-    conditions_filter,
     discarding,
     documents_filter,
     operations,
@@ -31,10 +30,12 @@ from adapters.qdrant.points import (
     state_filter,
 )
 from adapters.qdrant.requests import halves, requests, waves
+from adapters.scores import engine_threshold, scored_enough
 from schemas.identity import ChunkId, DocId
 from stream.errors import Outage, Poison
+from stream.filter import Filter
 from stream.points import DenseVector, Hit, Point, State, StoredPoint, Write, removed_mark
-from stream.ports import Condition, FieldType, Step, VectorSpec, no_step
+from stream.ports import Step, VectorSpec, no_step
 
 PAGE = 2048
 """Records a scroll of ids and states brings at once."""
@@ -53,7 +54,6 @@ class QdrantIndex:
         connection: Connection,
         name: str,
         vector: VectorSpec,
-        fields: Mapping[str, FieldType],
         manner: Manner,
         step: Step = no_step,
     ) -> None:
@@ -61,8 +61,6 @@ class QdrantIndex:
         self.vector = vector
         self._connection = connection
         self._vector_name = vector_name(vector)
-        self._fields = dict(fields)
-        self._fields_lock = threading.Lock()
         self._manner = manner
         self._step = step
 
@@ -82,11 +80,18 @@ class QdrantIndex:
             portions = requests(wave, pace.batch_points, pace.request_bytes, binary=self._connection.binary)
             self._connection.side_by_side([partial(self._send, portion) for portion in portions])
 
-    def search(self, vector: DenseVector, limit: int, conditions: Sequence[Condition] = ()) -> Sequence[Hit]:
+    def search(
+        self,
+        vector: DenseVector,
+        limit: int,
+        wanted: Filter | None = None,
+        *,
+        least_score: float | None = None,
+    ) -> Sequence[Hit]:
         values = admit_vector(vector, self.vector).values.tolist()
         if limit < 1:
             return []
-        wanted = conditions_filter(conditions, self._known_fields(conditions))
+        asked = None if wanted is None else server_filter(wanted)
 
         def ask(client: QdrantClient) -> models.QueryResponse:
             return client.query_points(
@@ -94,14 +99,16 @@ class QdrantIndex:
                 query=values,
                 using=self._vector_name,
                 limit=limit,
-                query_filter=wanted,
+                query_filter=asked,
+                score_threshold=engine_threshold(least_score),
                 search_params=self._manner.search,
                 with_payload=True,
                 # Of any replica: a majority that has to agree on a payload would hide what is being written.
             )
 
         answer = self._connection.call("searching", ask)
-        return [Hit(ChunkId(str(point.id)), point.score, payload_of(point)) for point in answer.points]
+        hits = (Hit(ChunkId(str(point.id)), point.score, payload_of(point)) for point in answer.points)
+        return scored_enough(hits, least_score)
 
     def scroll(self, *, with_vectors: bool = False) -> Iterator[Point]:
         for record in self._walk(state_filter(None), PAGE_OF_POINTS, with_payload=True, with_vectors=with_vectors):
@@ -149,11 +156,6 @@ class QdrantIndex:
     def flush(self) -> None:
         """Nothing a server could be asked for; see above what outlives what."""
         self._step("index.flush")
-
-    def indexed(self, fields: Mapping[str, FieldType]) -> None:
-        """These fields are indexed from now on."""
-        with self._fields_lock:
-            self._fields = {**self._fields, **fields}
 
     def _send(self, portion: list[Write]) -> None:
         """One request; two smaller ones where the server takes none of that size."""
@@ -208,25 +210,3 @@ class QdrantIndex:
             yield from records
             if start is None:
                 return
-
-    def _known_fields(self, conditions: Sequence[Condition]) -> Mapping[str, FieldType]:
-        """Declared types; another process may have declared one since this index was opened."""
-        unknown = [
-            condition.field
-            for condition in conditions
-            if type(condition.value) is int and condition.field not in self._fields
-        ]
-        if unknown:
-            info = self._connection.call("reading its fields", lambda client: client.get_collection(self.name))
-            self.indexed(declared_fields(info))
-        return self._fields
-
-
-def declared_fields(info: models.CollectionInfo) -> dict[str, FieldType]:
-    """Plain payload fields that the server indexes as numbers, which is what a condition's form depends on."""
-    kinds: dict[str, FieldType] = {"integer": "integer", "float": "float"}
-    return {
-        key.strip('"'): kinds[index.data_type.value]
-        for key, index in info.payload_schema.items()
-        if index.data_type.value in kinds
-    }

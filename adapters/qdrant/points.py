@@ -10,8 +10,7 @@ has no vector, no document and a state of its own, so that nothing but a walk ov
 out.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from uuid import UUID, uuid5
 
@@ -20,12 +19,9 @@ from qdrant_client import models
 
 from schemas.identity import ChunkId, DocId
 from stream.points import DenseVector, Mark, Payload, Point, Put, Repaint, State, StoredPoint, Touch, Write
-from stream.ports import Condition, FieldType
 
 RECORD = str(uuid5(UUID("5f1b1e52-6f0c-5c0a-9a57-0d3ab0b0e3d4"), "the record of a collection"))
 """The id of the record's point, the same in every collection."""
-
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 def operations(writes: Sequence[Write], vector_name: str) -> Iterator[models.UpdateOperation]:
@@ -75,18 +71,6 @@ def state_filter(state: str | None) -> models.Filter:
     return models.Filter(must=wanted, must_not=others)
 
 
-def conditions_filter(conditions: Sequence[Condition], fields: Mapping[str, FieldType]) -> models.Filter | None:
-    """All conditions, or None for none: vectorless marks are in no search, so nothing asks for live ones."""
-    if not conditions:
-        return None
-    return models.Filter(must=[_holds(condition, fields.get(condition.field)) for condition in conditions])
-
-
-def key_path(field: str) -> str:
-    """A payload key in the server's path language, where a dot would lead into an object."""
-    return field if _PLAIN_KEY.fullmatch(field) else f'"{field}"'
-
-
 def payload_of(record: models.Record | models.ScoredPoint) -> Payload:
     """What is stored. Null is not: a server takes a field away where it is merged, local mode keeps it."""
     return {name: value for name, value in (record.payload or {}).items() if value is not None}
@@ -116,13 +100,6 @@ def _newer(version: int) -> models.FieldCondition:
 def _live(ids: Sequence[ChunkId], version: int) -> models.Filter:
     live = _equal("state", models.MatchValue(value=State.LIVE.value))
     return models.Filter(must=[models.HasIdCondition(has_id=list(ids)), live], must_not=[_newer(version)])
-
-
-def _holds(condition: Condition, declared: FieldType | None) -> models.FieldCondition:
-    key, value = key_path(condition.field), condition.value
-    if declared == "float" and isinstance(value, int) and not isinstance(value, bool):
-        return models.FieldCondition(key=key, range=models.Range(gte=float(value), lte=float(value)))
-    return _equal(key, models.MatchValue(value=value))
 
 
 def _equal(key: str, match: models.MatchValue | models.MatchAny) -> models.FieldCondition:

@@ -81,12 +81,7 @@ def _search_here(deployment: Deployment, text: str, limit: int) -> dict[str, Jso
     catalog = deployment.catalog(serve=False)
     try:
         live = LiveIndex(catalog, deployment.settings.index.name, [deployment.profiles.query])
-        answer = search(live.current(), Question(text, limit), wall_clock_ms())
+        answer = search(live.current(), Question((text,), limit), wall_clock_ms())
     finally:
         catalog.close()
-    return {
-        "index": deployment.settings.index.name,
-        "collection": answer.collection,
-        "contract": answer.contract,
-        "hits": [hit.to_json() for hit in answer.hits],
-    }
+    return {"index": deployment.settings.index.name, **answer.to_json()}

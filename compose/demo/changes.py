@@ -78,7 +78,7 @@ def move(view: View, table: Table, row: Document, cut: Cut, section: str) -> tup
         now = view.live(cut.chunks)
         if any(now[chunk] <= versions[chunk] for chunk in cut.chunks):
             return False
-        return _finds(view, cut.embedded(first), first, section=section)
+        return _finds(view, cut.embedded(first), first, section)
 
     ms = _until(moved, committed)
     counted = _settled(view, before)
@@ -99,8 +99,8 @@ def delete(view: View, table: Table, row: Document, cut: Cut) -> Deleted:
     return Deleted(_until(gone, committed))
 
 
-def _finds(view: View, question: str, chunk: ChunkId, **conditions: str) -> bool:
-    return any(hit["id"] == chunk for hit in view.search(question, _HITS, **conditions))
+def _finds(view: View, question: str, chunk: ChunkId, section: str | None = None) -> bool:
+    return any(hit["id"] == chunk for hit in view.search(question, _HITS, section=section))
 
 
 def _any_live(states: Iterable[State]) -> bool:

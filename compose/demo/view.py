@@ -108,11 +108,11 @@ class View:
             applied=counted.get(("embedstream_events_total", "applied"), 0),
         )
 
-    def search(self, query: str, limit: int, **conditions: str) -> list[dict[str, Any]]:
-        """Hits, best first, as the API gives them."""
+    def search(self, query: str, limit: int, *, section: str | None = None) -> list[dict[str, Any]]:
+        """Hits, best first, as the API gives them; of one section, or of all."""
         body: dict[str, Any] = {"query": query, "limit": limit}
-        if conditions:
-            body["filter"] = conditions
+        if section is not None:
+            body["filter"] = {"must": [{"key": "section", "match": {"value": section}}]}
         hits: list[dict[str, Any]] = self._answered(self._query, "POST", "/v1/search", body).json()["hits"]
         return hits
 

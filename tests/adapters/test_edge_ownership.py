@@ -21,7 +21,8 @@ from adapters.edge.client import SocketCatalog
 from adapters.edge.opening import open_catalog
 from adapters.memory.index import MemoryCatalog
 from stream.errors import Fatal, Misuse, Outage
-from stream.ports import Condition, VectorIndex
+from stream.filter import equals
+from stream.ports import VectorIndex
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
@@ -121,7 +122,7 @@ def test_everything_is_there_after_closing_and_opening_again(folder: Path):
     again = EdgeCatalog(folder / "index")
     index = again.open("docs")
     assert contents(index) == before
-    assert [hit.id for hit in index.search(EAST, 9, [Condition("draft", value=True)])] == [chunk("a")]
+    assert [hit.id for hit in index.search(EAST, 9, equals("draft", value=True))] == [chunk("a")]
     index.write([put("b", 1)])
     assert contents(index) == before, "the mark still refuses"
     assert again.metadata("docs") == {"n": 1}

@@ -8,8 +8,9 @@ from adapters.edge import rewriting
 from adapters.edge.catalog import EdgeCatalog
 from schemas.identity import NAMESPACE, ChunkId, DocId, Version
 from stream.errors import Misuse
+from stream.filter import equals
 from stream.points import DenseVector, Mark, Put, State
-from stream.ports import Condition, VectorSpec
+from stream.ports import VectorSpec
 
 NAME = "docs__x__g1"
 MANY = 200
@@ -67,7 +68,7 @@ def test_what_was_overwritten_is_in_no_file_afterwards_and_every_point_is_what_i
     assert catalog.metadata(NAME) == {"a": 1}
     index = catalog.open(NAME)
     query = DenseVector(np.ones(8, dtype=np.float32))
-    assert [hit.id for hit in index.search(query, 5, [Condition("section", "part9.")])] == [id_of(9)]
+    assert [hit.id for hit in index.search(query, 5, equals("section", "part9."))] == [id_of(9)]
     assert (index.count("live"), index.count("removed")) == (MANY - 1, 1)
     catalog.close()
 

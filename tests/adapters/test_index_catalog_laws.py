@@ -7,7 +7,8 @@ import pytest
 from index_world import EAST, FIELDS, SPEC, chunk, found, put
 
 from stream.errors import Fatal, Misuse
-from stream.ports import Condition, IndexCatalog, VectorSpec
+from stream.filter import equals
+from stream.ports import IndexCatalog, VectorSpec
 
 
 def test_an_empty_catalog_has_nothing(catalog: IndexCatalog):
@@ -74,7 +75,7 @@ def test_a_field_declared_later_finds_what_was_stored_before_and_after(catalog: 
     catalog.ensure_fields("docs", {"section": "keyword", "pages": "integer", "read at": "datetime"})
     index.write([put("late", 1, pages=3), put("other", 1, pages=4)])
     for reader in (index, catalog.open("docs")):
-        assert {hit.id for hit in reader.search(EAST, 10, [Condition("pages", 3)])} == {chunk("early"), chunk("late")}
+        assert {hit.id for hit in reader.search(EAST, 10, equals("pages", 3))} == {chunk("early"), chunk("late")}
 
 
 def test_fields_that_are_indexed_already_may_be_asked_for_again(catalog: IndexCatalog):

@@ -6,8 +6,9 @@ from index_world import EAST, NORTH, chunk, found, mark, one, payload, put, repa
 
 from schemas.identity import ChunkId, DocId, Version
 from stream.errors import Fatal, Poison
+from stream.filter import equals
 from stream.points import Mark, Put, State, Touch
-from stream.ports import Condition, VectorIndex
+from stream.ports import VectorIndex
 
 # --- put
 
@@ -95,7 +96,7 @@ def test_marks_are_never_found_by_search(index: VectorIndex):
     index.write([put("a", 1), put("b", 1), mark("b", 2), mark("c", 2, state=State.DELETED)])
 
     assert found(index) == {chunk("a")}
-    assert {hit.id for hit in index.search(EAST, 10, [Condition("doc_id", "docs/1")])} == {chunk("a")}
+    assert {hit.id for hit in index.search(EAST, 10, equals("doc_id", "docs/1"))} == {chunk("a")}
 
 
 def test_a_mark_refuses_a_late_write_of_every_kind(index: VectorIndex):

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from index_world import chunk, mark, put, repaint, touch, vector
 
 from schemas.identity import ChunkId, DocId
+from stream.filter import equals
 from stream.points import DenseVector, Mark, Payload, Put, Repaint, State, StoredPoint, Touch, Write
-from stream.ports import Condition, VectorIndex
+from stream.ports import VectorIndex
 
 DIRECTIONS = [vector(*row) for row in np.eye(4, dtype=np.float32)]
 _histories = itertools.count()
@@ -119,7 +120,7 @@ def agree(index: VectorIndex, model: Model, doc: str) -> None:
     ]
 
     for direction in DIRECTIONS:
-        hits = index.search(direction, 10, [Condition("doc_id", doc)])
+        hits = index.search(direction, 10, equals("doc_id", doc))
         live = {point for point, expected in model.points.items() if expected.vector is not None}
         assert {hit.id for hit in hits} == live
         aligned = {point for point in live if np.array_equal(model.points[point].vector.values, direction.values)}

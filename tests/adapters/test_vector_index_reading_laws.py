@@ -8,7 +8,7 @@ from index_world import EAST, NORTH, chunk, found, mark, one, payload, put, touc
 
 from schemas.identity import DocId, Version
 from stream.points import State, StoredPoint
-from stream.ports import Condition, VectorIndex
+from stream.ports import VectorIndex
 
 # --- read
 
@@ -55,49 +55,6 @@ def test_search_gives_the_nearest_first_with_their_cosine(index: VectorIndex):
     assert [hit.score for hit in hits] == pytest.approx([1, 0.5**0.5, 0, 0, -1], abs=1e-6)
     assert [hit.id for hit in index.search(vector(5, 0, 0, 0), 2)] == [chunk("same"), chunk("near")]
     assert index.search(EAST, 0) == []
-
-
-def test_a_condition_is_a_payload_field_that_equals_a_value(index: VectorIndex):
-    moment = "2026-01-01T00:00:00Z"
-    index.write(
-        [
-            put("a", 1, section="x", pages=3, price=2.5, draft=True, tags=["one", "two"], updated_at=moment),
-            put("b", 1, section="y", pages=2**60 + 1, price=3.0, draft=False, tenant="acme", undeclared=7),
-            put("c", 1, section="z", pages=2**60, **{"a.dotted name": "q"}),
-            mark("d", 1),
-        ]
-    )
-    expected = {
-        Condition("section", "x"): {"a"},
-        Condition("a.dotted name", "q"): {"c"},
-        Condition("pages", 3): {"a"},
-        Condition("pages", 2**60 + 1): {"b"},
-        Condition("price", 3): {"b"},
-        Condition("draft", value=True): {"a"},
-        Condition("draft", value=False): {"b"},
-        Condition("updated_at", moment): {"a"},
-        Condition("tags", "two"): {"a"},
-        Condition("tenant", "acme"): {"b"},
-        Condition("undeclared", 7): {"b"},
-        Condition("undeclared", value=True): set(),
-        Condition("absent", "x"): set(),
-        Condition("state", "live"): {"a", "b", "c"},
-        Condition("state", "removed"): set(),
-    }
-    hits = {condition: {hit.id for hit in index.search(EAST, 10, [condition])} for condition in expected}
-    assert hits == {condition: set(map(chunk, names)) for condition, names in expected.items()}
-
-
-def test_several_conditions_must_all_hold(index: VectorIndex):
-    index.write([put("a", 1, section="x", pages=1), put("b", 1, section="x", pages=2), put("c", 1, pages=2)])
-    hits = index.search(EAST, 10, [Condition("section", "x"), Condition("pages", 2)])
-    assert [hit.id for hit in hits] == [chunk("b")]
-
-
-def test_conditions_narrow_the_search_before_its_limit(index: VectorIndex):
-    index.write([put(name, 1, EAST, section="near") for name in range(50)])
-    index.write([put("far", 1, NORTH, section="far")])
-    assert [hit.id for hit in index.search(EAST, 1, [Condition("section", "far")])] == [chunk("far")]
 
 
 # --- scroll, points, count

@@ -246,6 +246,7 @@ class _Points(points_service_pb2_grpc.PointsServicer):
             using=request.using,
             filter=GrpcToRest.convert_filter(request.filter) if request.HasField("filter") else None,
             limit=request.limit,
+            score_threshold=_given(request, "score_threshold"),
             with_payload=GrpcToRest.convert_with_payload_selector(request.with_payload),
             with_vector=False,
         )

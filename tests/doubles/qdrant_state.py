@@ -184,6 +184,7 @@ class ServerState:
                     using=asked.using,
                     query_filter=asked.filter,
                     limit=asked.limit or 10,
+                    score_threshold=asked.score_threshold,
                     with_payload=True if asked.with_payload is None else asked.with_payload,
                     with_vectors=asked.with_vector or False,
                 )

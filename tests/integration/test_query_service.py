@@ -59,10 +59,62 @@ def test_filters_and_tenant_hold_of_every_hit(world, serve):
         return [hit["doc_id"] for hit in hits]
 
     assert len(documents()) == 3
-    assert set(documents(filter={"section": "operations"})) == {"docs/1", "docs/3"}
-    assert documents(filter={"section": "operations", "year": 2023}) == ["docs/3"]
+    operations = {"key": "section", "match": {"value": "operations"}}
+    assert set(documents(filter={"must": operations})) == {"docs/1", "docs/3"}
+    assert documents(filter={"must": [operations, {"key": "year", "range": {"gt": 2022}}]}) == ["docs/3"]
+    assert documents(filter={"must_not": [operations]}, tenant="other") == []
     assert set(documents(tenant="acme")) == {"docs/1", "docs/2"}
     assert documents(tenant="nobody") == []
+
+
+def test_several_queries_are_answered_in_their_order(world, serve):
+    world.build()
+    client = serve(world.service())
+    texts = [TEXTS[document][1] for document in ("docs/2", "docs/1", "docs/2")]
+    answer = client.post("/v1/search", json={"queries": texts, "limit": 1}).json()
+    assert "hits" not in answer
+    assert [[hit["doc_id"] for hit in result["hits"]] for result in answer["results"]] == [
+        ["docs/2"],
+        ["docs/1"],
+        ["docs/2"],
+    ]
+    one = client.post("/v1/search", json={"query": texts[0], "limit": 1}).json()
+    assert one["hits"] == answer["results"][0]["hits"]
+
+
+def test_a_score_threshold_leaves_out_what_is_further_away(world, serve):
+    world.build()
+    client = serve(world.service())
+    body = {"query": TEXTS["docs/2"][1]}
+    scores = [hit["score"] for hit in client.post("/v1/search", json=body).json()["hits"]]
+    assert scores[0] == pytest.approx(1.0)
+    hits = client.post("/v1/search", json={**body, "score_threshold": 0.99}).json()["hits"]
+    assert [hit["doc_id"] for hit in hits] == ["docs/2"]
+
+
+def test_hits_are_grouped_by_document(world, serve):
+    world.build()
+    body = {"query": "delete a topic", "group_by": "document", "limit": 2}
+    answer = serve(world.service()).post("/v1/search", json=body).json()
+    assert "hits" not in answer
+    assert answer["groups"][0]["doc_id"] == "docs/1"
+    assert [[hit["doc_id"] for hit in group["hits"]] for group in answer["groups"]] == [
+        [group["doc_id"]] for group in answer["groups"]
+    ]
+
+
+def test_a_search_waits_for_the_version_that_it_names(world, serve):
+    world.build()
+    client = serve(world.service())
+    body = {"query": "topic", "wait_for": {"doc_id": "docs/1", "min_version": 1}}
+    assert client.post("/v1/search", json=body).status_code == 200
+    body["wait_for"] = {"doc_id": "docs/1", "min_version": 2, "timeout_ms": 1}
+    reply = client.post("/v1/search", json=body)
+    assert reply.status_code == 504
+    assert reply.json()["reached"] == 1
+    assert reply.json()["error"]["message"] == "Document docs/1 is at version 1; version 2 is not wholly applied yet."
+    body["wait_for"] = {"source": "docs", "partition": 0, "offset": 1}
+    assert "does not see the bus" in client.post("/v1/search", json=body).json()["error"]["message"]
 
 
 def test_a_pinned_contract_that_differs_is_refused_with_both(world, serve):
@@ -83,6 +135,10 @@ def test_a_pinned_contract_that_differs_is_refused_with_both(world, serve):
     [
         (b"not json", "The body is not JSON"),
         (b'{"query": "x", "limit": 99}', "limit is 99"),
+        (
+            b'{"query": "x", "filter": {"section": "a"}}',
+            'say {"must": [{"key": "section", "match": {"value": "a"}}]}.',
+        ),
         (b'{"query": "' + b"word " * 350 + b'"}', "The query has 352 tokens and the model reads 300; shorten it."),
     ],
 )
@@ -174,14 +230,16 @@ def test_a_request_keeps_the_collection_that_its_query_was_encoded_for(world):
     world.build()
     handle = world.service().live.current()
     world.build(generation=2)
-    assert search(handle, Question("topic"), NOW_MS).collection == handle.collection
+    assert search(handle, Question(("topic",)), NOW_MS).collection == handle.collection
 
 
 def test_a_question_longer_than_the_model_is_never_cut(world):
     world.build()
     handle = world.service().live.current()
     with pytest.raises(Misuse, match="The query has 602 tokens and the model reads 512"):
-        search(handle, Question("word " * 600), NOW_MS)
+        search(handle, Question(("word " * 600,)), NOW_MS)
+    with pytest.raises(Misuse, match=r"queries\[1\] has 602 tokens"):
+        search(handle, Question(("word", "word " * 600), several=True), NOW_MS)
 
 
 def test_the_page_and_its_counters_are_served(world, serve):

@@ -12,6 +12,7 @@ from adapters.qdrant.catalog import QdrantCatalog
 from adapters.qdrant.connection import connect
 from adapters.qdrant.options import Layout
 from stream.errors import Fatal, Outage
+from stream.filter import Between, Filter
 from stream.ports import VectorSpec
 
 
@@ -78,15 +79,14 @@ def test_indexes_that_a_dead_creator_did_not_come_to_are_made_by_whoever_opens(d
     assert set(double.state.described("docs").payload_schema) == {"doc_id", "tenant", "state", "pages"}
 
 
-def test_a_field_that_another_process_declared_is_compared_as_its_type(double, enter):
+def test_a_field_that_another_process_declared_is_found(double, enter):
     reader, writer = enter(double), enter(double)
     writer.create("docs", SPEC, {}, {})
     opened = reader.open("docs")
     writer.ensure_fields("docs", {"price": "float"})
     writer.open("docs").write([put("a", 1, price=3.0)])
-    from stream.ports import Condition
 
-    assert [hit.id for hit in opened.search(EAST, 3, [Condition("price", 3)])] == [chunk("a")]
+    assert [hit.id for hit in opened.search(EAST, 3, Filter(must=(Between("price", gte=3, lte=3),)))] == [chunk("a")]
 
 
 def test_a_strict_server_is_told_that_versions_are_compared_without_an_index(serve, enter):
