@@ -25,8 +25,8 @@ from torch.nn.functional import normalize
 from stream.ports import TextKind
 
 ROW_MULTIPLE = 8
-"""Rows of different lengths are padded to a multiple of this: matrix kernels of a GPU work in blocks. Those of a CPU do
-not gain by it, and eight short queries cost a quarter less without.
+"""Rows of different lengths are padded to a multiple of this, because matrix kernels of a GPU work in blocks. Those
+of a CPU gain nothing by it, and eight short queries cost a quarter less without.
 """
 _OWN_MODES = frozenset({"mean", "cls", "lasttoken", "max"})
 _OWN_TAIL = frozenset({"Dense", "Normalize", "Dropout"})

@@ -36,6 +36,7 @@ from serving.request import RequestRules
 from serving.server import serve_queries
 from stream.errors import Misuse
 from stream.ports import IndexCatalog, Topics, Unframer
+from stream.query_batch import Batching
 from stream.revision import ChunkTopic
 
 _LOG = logging.getLogger("embedstream")
@@ -254,7 +255,7 @@ def run_query(
 ) -> None:
     """Searches over HTTP. ``ready`` is told the address. Raises Fatal."""
     settings = deployment.settings
-    live = LiveIndex(catalog, settings.index.name, [profiles.query])
+    live = LiveIndex(catalog, settings.index.name, [profiles.query], Batching(width=profiles.width))
     rules = RequestRules(
         max_text_chars=settings.query.max_text_chars, max_limit=settings.query.max_limit, fields=settings.fields
     )

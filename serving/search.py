@@ -63,10 +63,10 @@ class Answer:
 def search(handle: IndexHandle, question: Question, now_ms: int) -> Answer:
     """Encodes and searches. Raises Misuse for a question too long for the model, and what encoder and index raise."""
     most = handle.contract.encoding.max_tokens
-    tokens = handle.encoder.count_tokens(question.text)
+    (tokens,) = handle.encoder.count_tokens([question.text])
     if tokens > most:
         raise Misuse(f"The query has {tokens} tokens and the model reads {most}; shorten it.")
-    vector = handle.encoder.encode(question.text)
+    (vector,) = handle.encoder.encode([question.text])
     conditions = question.conditions
     if question.tenant is not None:
         conditions = (*conditions, Condition("tenant", question.tenant))
