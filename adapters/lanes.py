@@ -29,5 +29,8 @@ class Lanes:
 
 
 def share(lengths: list[int], budget: int, width: int) -> int:
-    """The budget of a micro-batch with which all lanes have something to do: at most ``budget`` tokens."""
-    return max(1, min(budget, -(-sum(lengths) // width)))
+    """The budget of a micro-batch with which ``width`` lanes have something to do: at most ``budget`` tokens.
+
+    With one lane there is nothing to divide: rows of different lengths, padded, may fill all of the budget.
+    """
+    return budget if width == 1 else max(1, min(budget, -(-sum(lengths) // width)))

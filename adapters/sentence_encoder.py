@@ -9,9 +9,10 @@ Weights are bfloat16 where the hardware multiplies it natively and float32 elsew
 the contract (the probes guard it), pooling and normalization are float32 always.
 
 One load serves several *profiles* of the same weights: :meth:`SentenceEncoder.with_budget` gives a view with a budget
-of its own, and an urgent one goes ahead of the others between two micro-batches (see ``adapters.device_gate``). A CPU
-takes a micro-batch a core (see ``adapters.lanes``), any other device one at a time.
-``encode`` may be called from any number of threads.
+of its own and a rank: between two micro-batches queries go ahead of live work, and live work ahead of a replay (see
+``adapters.device_gate``). A CPU takes a micro-batch a core (see ``adapters.lanes``), any other device one at a time.
+Two models of one process on one device share its gate (``load(…, beside=…)``), so the ranks hold between them too.
+All methods may be called from any number of threads.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from adapters.device_gate import DeviceGate
+from adapters.device_gate import DeviceGate, Rank, Turn
 from adapters.encoding_contract import read_contract
 from adapters.forward_pass import ROW_MULTIPLE, Prepared, TokenPass
 from adapters.lanes import Lanes, share
@@ -54,15 +55,17 @@ class SentenceEncoder:
         gate: DeviceGate,
         token_budget: int,
         *,
-        urgent: bool = False,
+        rank: Rank = Rank.LIVE,
         lanes: Lanes | None = None,
     ) -> None:
-        """``lanes`` are as many as the gate is wide; None runs a micro-batch on the thread that asks."""
+        """``lanes`` are as many as the gate is wide. Without them a micro-batch runs on the thread that asks and has
+        the whole device.
+        """
         self._contract = contract
         self._model = model
         self._gate = gate
         self._token_budget = token_budget
-        self._urgent = urgent
+        self._rank = rank
         self._lanes = lanes
 
     @classmethod
@@ -75,9 +78,11 @@ class SentenceEncoder:
         token_budget: int | None = None,
         threads: int | None = None,
         digests: DigestCache | None = None,
+        beside: "SentenceEncoder | None" = None,
     ) -> "SentenceEncoder":
-        """The bulk profile of ``files``. ``threads`` is how many a CPU encodes with; None leaves it to torch.
-        ``digests`` is where digests of files are kept, by default in the user's cache folder.
+        """The bulk profile of ``files``, of rank LIVE. ``threads`` is how many a CPU encodes with; None leaves it to
+        torch. ``digests`` is where digests of files are kept, by default in the user's cache folder. ``beside`` is
+        another model of this process: on the same device they share its gate.
 
         Raises Fatal where the files must not be loaded, or the loaded model is not what they say.
         """
@@ -85,9 +90,13 @@ class SentenceEncoder:
             torch.set_num_threads(threads)
         contract = read_contract(files, digests)
         model = load_model(files, contract, device, number_format)
-        cores = torch.get_num_threads() if model.device.type == "cpu" and isinstance(model.forward, TokenPass) else 1
-        lanes = Lanes(cores) if cores > 1 else None
-        return cls(contract, model, DeviceGate(width=cores), token_budget or _BUDGETS[model.device.type], lanes=lanes)
+        if beside is not None and beside.device == str(model.device):
+            gate = beside._gate  # noqa: SLF001 - of the same class
+        else:
+            gate = DeviceGate(width=torch.get_num_threads() if model.device.type == "cpu" else 1)
+        # Any other pass is the library's: it takes all cores by itself, and one call at a time.
+        lanes = Lanes(gate.width) if gate.width > 1 and isinstance(model.forward, TokenPass) else None
+        return cls(contract, model, gate, token_budget or _BUDGETS[model.device.type], lanes=lanes)
 
     @property
     def contract(self) -> EncodingContract:
@@ -106,15 +115,29 @@ class SentenceEncoder:
     def token_budget(self) -> int:
         return self._token_budget
 
-    def with_budget(self, token_budget: int, *, urgent: bool = False) -> "SentenceEncoder":
+    @property
+    def width(self) -> int:
+        """How many micro-batches of this model can be on the device at once."""
+        return 1 if self._lanes is None else self._lanes.width
+
+    def with_budget(self, token_budget: int, *, rank: Rank = Rank.LIVE) -> "SentenceEncoder":
         """Another profile of the same weights, sharing the device's gate."""
-        return SentenceEncoder(
-            self._contract, self._model, self._gate, token_budget, urgent=urgent, lanes=self._lanes
-        )
+        return SentenceEncoder(self._contract, self._model, self._gate, token_budget, rank=rank, lanes=self._lanes)
 
     def for_queries(self) -> "SentenceEncoder":
-        """The query profile: a small cap, ahead of bulk work."""
-        return self.with_budget(_QUERY_BUDGETS[self._model.device.type], urgent=True)
+        """The query profile: a small cap, ahead of live work and of a replay."""
+        return self.with_budget(_QUERY_BUDGETS[self._model.device.type], rank=Rank.QUERY)
+
+    def replay_at(self, share: float) -> None:
+        """From its next micro-batch on this profile stands behind live work, and the replays of its device have at
+        most this share of it. Raises Misuse where that is not above 0 and at most 1.
+        """
+        self._gate.hold_replay_to(share)
+        self._rank = Rank.REPLAY
+
+    def go_live(self) -> None:
+        """From its next micro-batch on this profile is live work, and no share holds it."""
+        self._rank = Rank.LIVE
 
     def halve_budget(self) -> int:
         """After DeviceFull: the new budget. Raises Fatal when one text of the maximum length alone does not fit."""
@@ -146,8 +169,7 @@ class SentenceEncoder:
             raise Poison("no-tokens", "A text has no tokens for this model, and so no vector.")
         dimensions = self._contract.dimensions
         vectors = np.empty((len(texts), dimensions), dtype=np.float32)
-        width = 1 if self._lanes is None else self._lanes.width
-        batches = cut_by_tokens(lengths, share(lengths, self._token_budget, width))
+        batches = cut_by_tokens(lengths, share(lengths, self._token_budget, self._places()))
         for batch, found in zip(batches, self._vectors(prepared, batches), strict=True):
             # A model trained for it keeps its meaning in its first dimensions, and its files say how many.
             vectors[batch] = found[:, :dimensions]
@@ -155,29 +177,37 @@ class SentenceEncoder:
             raise Poison("vector-not-finite", "The model gave a text a vector that is not finite.")
         return [DenseVector(vector) for vector in vectors]
 
+    def _places(self) -> int:
+        """Among how many places of the device a call is divided.
+
+        Bulk work waits for all of them. A query takes what is free: a part of its call that waited for a place would
+        cost the others of the call more than being one row more.
+        """
+        return max(1, min(self.width, self._gate.free)) if self._rank is Rank.QUERY else self.width
+
     def _vectors(self, prepared: Prepared, batches: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Of each micro-batch, in order; side by side where there are lanes. Raises what one that failed did."""
         if self._lanes is None:
             found = []
             for batch in batches:
-                with self._gate.turn(urgent=self._urgent):
+                with self._gate.turn(self._rank, whole=True):
                     found.append(_run(prepared, batch))
             return found
         running: list[Future[NDArray[np.float32]]] = []
         for batch in batches:
             if any(one.done() and one.exception() for one in running):
                 break
-            self._gate.enter(urgent=self._urgent)
-            running.append(self._lanes.start(partial(self._run_in_turn, prepared, batch)))
+            turn = self._gate.enter(self._rank)
+            running.append(self._lanes.start(partial(self._run_in, turn, prepared, batch)))
         # All are waited for, whatever became of one: nothing of this call runs on when its caller goes on.
         wait(running)
         return [one.result() for one in running]
 
-    def _run_in_turn(self, prepared: Prepared, batch: Sequence[int]) -> NDArray[np.float32]:
+    def _run_in(self, turn: Turn, prepared: Prepared, batch: Sequence[int]) -> NDArray[np.float32]:
         try:
             return _run(prepared, batch)
         finally:
-            self._gate.leave()
+            self._gate.leave(turn)
 
 
 def _rounded(length: int) -> int:

@@ -38,6 +38,7 @@ from serving.request import RequestRules
 from serving.server import serve_queries
 from stream.errors import Fatal, Misuse, Outage
 from stream.ports import IndexCatalog, Topics, Unframer
+from stream.query_batch import Batching
 from stream.revision import ChunkTopic
 
 _LOG = logging.getLogger("embedstream")
@@ -172,7 +173,7 @@ def run_embedder(
     with ExitStack() as opened:
         producer = KafkaProducer(settings.kafka.properties)
         opened.callback(producer.close)
-        observer = Observer(deployment, topics, catalog, collection, metrics)
+        observer = Observer(deployment, topics, catalog, collection, metrics, profiles)
         opened.callback(observer.stop)
         patrol = _patrol(deployment, topics, collection, observer, profiles, metrics)
         opened.callback(patrol.stop)
@@ -214,6 +215,7 @@ def run_embedder(
             settings.kafka.properties, deployment.embedder_group, [settings.chunks.topic], embedder
         )
         opened.callback(consumer.close)
+        patience.until_available("index", observer.take_rank)
         observer.start()
         patrol.start()
         _LOG.info("embedder runs in group %s and writes %s", deployment.embedder_group, collection.name)
@@ -271,7 +273,9 @@ def run_query(
     mean while this process runs. ``ready`` is told the address. Raises Fatal.
     """
     settings = deployment.settings
-    live = LiveIndex(catalog, settings.index.name, [profiles.query for profiles in pairs.values()])
+    width = max(profiles.width for profiles in pairs.values())
+    encoders = [profiles.query for profiles in pairs.values()]
+    live = LiveIndex(catalog, settings.index.name, encoders, Batching(width=width))
     rules = RequestRules(
         max_text_chars=settings.query.max_text_chars, max_limit=settings.query.max_limit, fields=settings.fields
     )

@@ -108,7 +108,7 @@ class _Process:
                 profiles = deployment.profiles
                 pairs = {deployment.collection: profiles}
                 if self._following is not None:
-                    pairs[self._following.collection] = self._following.profiles
+                    pairs[self._following.collection] = self._following.load_beside(deployment)
             if "embedder" in self._roles:
                 work["embedder"] = lambda: run_embedder(
                     deployment, catalog, profiles, stopping, metrics, lambda: self._ready("embedder")

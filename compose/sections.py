@@ -105,6 +105,8 @@ class EmbedderSettings(Section):
     """The index is flushed before offsets are committed, at most this often."""
     drain_deadline_s: Seconds = 20.0
     """On revoke and at the end: how long batches in flight may take to be applied."""
+    replay_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of the device, at most, while users search another collection than this one: the replay of an upgrade."""
     audit_per_s: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     """Points of the index that are audited a second, one after another, vectors too; 0: none. One process of a group
     is enough: each walks the whole collection.

@@ -124,7 +124,7 @@ class _Places:
         question = self.service.rules.question(asked.body)
         if question.wait_for is not None:
             self._await_applied(question.wait_for, handle, asked)
-        found = search(handle, narrowed(question, asked.key), self.service.now_ms())
+        found = search(handle, narrowed(question, asked.key), self.service.now_ms(), asked.deadline.at)
         return {"index": self.service.live.name, "took_ms": asked.took_ms, **found.to_json()}
 
     def _await_applied(self, wait: WaitFor, handle: IndexHandle, asked: Asked) -> None:

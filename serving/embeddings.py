@@ -32,7 +32,7 @@ FORMATS = ("float", "base64")
 KINDS: tuple[TextKind, ...] = get_args(TextKind)
 KEYS = ("input", "model", "input_type", "encoding_format", "dimensions", "user")
 _TEXTS_A_TURN = 16
-"""Of one call of the encoder: between two of them a search gets its turn, and the deadline is looked at."""
+"""Passages of one call of the encoder: between two of them the deadline is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +152,18 @@ def _kind(request: EmbeddingRequest, names: ModelNames) -> TextKind:
 
 
 def _counted(encoder: QueryEncoder, kind: TextKind, texts: Sequence[str]) -> Sequence[int]:
-    with encoder.turn:
-        return encoder.encoder.count_tokens(kind, texts)
+    return encoder.encoder.count_tokens(kind, texts)
 
 
 def _vectors(
     encoder: QueryEncoder, kind: TextKind, texts: Sequence[str], deadline: Deadline
 ) -> Iterator[DenseVector]:
+    if kind == "query":
+        yield from encoder.encode(texts, deadline.at)
+        return
     for begin in range(0, len(texts), _TEXTS_A_TURN):
         deadline.check()
-        with encoder.turn:
-            vectors = encoder.encoder.encode(kind, texts[begin : begin + _TEXTS_A_TURN])
-        yield from vectors
+        yield from encoder.encoder.encode(kind, texts[begin : begin + _TEXTS_A_TURN])
 
 
 def _shown(vector: DenseVector, request: EmbeddingRequest) -> NDArray[np.float32] | str:

@@ -11,39 +11,44 @@ after that, and nobody at all where no encoder at hand keeps the new one's contr
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from serving.batcher import QueryBatcher
 from stream import probes
 from stream.collection import CollectionRecord, check_encoding, from_json
 from stream.contract import Contract, EncodingContract
 from stream.errors import Fatal, Outage
 from stream.points import DenseVector
 from stream.ports import Encoder, IndexCatalog, VectorIndex
+from stream.query_batch import Batching
 
 _CREATED_LATER_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class QueryEncoder:
-    """An encoder and the lock that lets one request at a time use it: a port promises nothing about threads."""
+    """An encoder, and the line in front of it in which queries of several requests come together."""
 
     encoder: Encoder
-    turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    batcher: QueryBatcher
 
     @property
     def contract(self) -> EncodingContract:
         """The encoder's."""
         return self.encoder.contract
 
-    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
-        """What the model would see of each query, prompt and special tokens included."""
-        with self.turn:
-            return self.encoder.count_tokens("query", texts)
+    @property
+    def waiting(self) -> int:
+        """Texts in line."""
+        return self.batcher.waiting
 
-    def encode(self, texts: Sequence[str]) -> Sequence[DenseVector]:
-        """The queries' vectors, in order, from one call of the encoder."""
-        with self.turn:
-            return self.encoder.encode("query", texts)
+    def count_tokens(self, texts: Sequence[str]) -> Sequence[int]:
+        """What the model would see of each query, prompt and special tokens included. Waits for nobody."""
+        return self.encoder.count_tokens("query", texts)
+
+    def encode(self, texts: Sequence[str], deadline: float | None = None) -> Sequence[DenseVector]:
+        """One vector a query, in order. Raises Late where ``deadline`` (monotonic seconds) passed before its turn."""
+        return self.batcher.encode(texts, deadline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +79,24 @@ def open_handle(catalog: IndexCatalog, collection: str, encoders: Sequence[Query
     if chosen is None:
         check_encoding(encoders[0].contract, record.contract)
         raise Fatal(f"No encoder of this process keeps the contract of collection {collection}.")
-    with chosen.turn:
-        worst = probes.check(record.probes, chosen.encoder, collection)
+    worst = probes.check(record.probes, chosen.encoder, collection)
     return IndexHandle(collection, record, chosen, catalog.open(collection), worst)
 
 
 class LiveIndex:
     """The index that users search, by its name. May be shared between threads."""
 
-    def __init__(self, catalog: IndexCatalog, name: str, encoders: Sequence[Encoder]) -> None:
-        """``encoders``: usually one; two while an index is moved to another model by one process."""
+    def __init__(
+        self, catalog: IndexCatalog, name: str, encoders: Sequence[Encoder], batching: Batching | None = None
+    ) -> None:
+        """``encoders``: usually one; two while an index is moved to another model by one process. ``batching`` is
+        how each of them takes queries.
+        """
         if not encoders:
             raise Fatal("A query service needs an encoder.")
         self.name = name
         self._catalog = catalog
-        self._encoders = tuple(QueryEncoder(encoder) for encoder in encoders)
+        self._encoders = tuple(QueryEncoder(encoder, QueryBatcher(encoder, batching)) for encoder in encoders)
         self._lock = threading.Lock()
         self._handles: dict[str, IndexHandle] = {}
 

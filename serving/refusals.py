@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from adapters.metrics import RequestOutcome
 from schemas.chunk_event import Json
-from stream.errors import EmbedstreamError, Misuse, Outage, Poison
+from stream.errors import EmbedstreamError, Late, Misuse, Outage, Poison
 
 _LOG = logging.getLogger("embedstream.query")
 _RETRY_S = 1.0
@@ -112,6 +112,8 @@ def refusal_of(error: EmbedstreamError) -> Refusal:
     """What an error of the stream means to the one who asked."""
     if isinstance(error, Misuse | Poison):
         return Refusal(400, str(error))
+    if isinstance(error, Late):
+        return late()
     if isinstance(error, Outage):
         return unavailable(str(error), retry_after_s=error.retry_after_s)
     _LOG.error("%s", error)

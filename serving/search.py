@@ -108,14 +108,16 @@ class Answer:
         return {**told, "results": list(results)} if self.several else {**told, **results[0]}
 
 
-def search(handle: IndexHandle, question: Question, now_ms: int) -> Answer:
-    """Encodes and searches. Raises Misuse for a text too long for the model, and what encoder and index raise."""
+def search(handle: IndexHandle, question: Question, now_ms: int, deadline: float | None = None) -> Answer:
+    """Encodes and searches. Raises Misuse for a text too long for the model, Late where ``deadline`` (monotonic
+    seconds) passed before a turn on the device came, and what encoder and index raise.
+    """
     most = handle.contract.encoding.max_tokens
     for number, tokens in enumerate(handle.encoder.count_tokens(question.texts)):
         if tokens > most:
             which = f"queries[{number}]" if question.several else "The query"
             raise Misuse(f"{which} has {tokens} tokens and the model reads {most}; shorten it.")
-    vectors = handle.encoder.encode(question.texts)
+    vectors = handle.encoder.encode(question.texts, deadline)
     results = tuple(_found(handle, vector, question, now_ms) for vector in vectors)
     return Answer(handle.collection, handle.contract.fingerprint, results, question.several)
 

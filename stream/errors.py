@@ -3,6 +3,7 @@
     EmbedstreamError
     ├── Poison   this record can never work          → dead letter, the offset advances
     ├── Outage   something out there is down         → retried with back-pressure, nothing is lost
+    │   └── Late    its caller's deadline passed before its turn came → not done at all; the caller may ask again
     └── Fatal    going on would make the index wrong → the process stops with this sentence, exit status 1
         └── Misuse  the command or its configuration is wrong → exit status 2
 
@@ -30,6 +31,10 @@ class Outage(EmbedstreamError):
     def __init__(self, sentence: str, retry_after_s: float | None = None) -> None:
         super().__init__(sentence)
         self.retry_after_s = retry_after_s
+
+
+class Late(Outage):
+    """Too much was asked for at once: the deadline passed before the turn came, and nothing was done."""
 
 
 class Fatal(EmbedstreamError):

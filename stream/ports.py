@@ -366,7 +366,7 @@ class Encoder(Protocol):
 
     Laws: each text's vector depends on that text and the contract alone, to cosine 0.999, whatever else is in the
     batch; ``count_tokens`` counts what the model sees, special tokens and prompt included, before truncation; a
-    vector has ``contract.dimensions`` values.
+    vector has ``contract.dimensions`` values; any number of threads may call it at once.
     """
 
     @property

@@ -1,6 +1,7 @@
 """The encoder over a hand-made device: memory that runs out, failures, micro-batches and their turns."""
 
 import threading
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,12 +10,12 @@ import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from adapters.device_gate import DeviceGate
+from adapters.device_gate import DeviceGate, Rank
 from adapters.lanes import Lanes, share
 from adapters.loaded_model import LoadedModel
 from adapters.sentence_encoder import SentenceEncoder
 from stream.contract import EncodingContract
-from stream.errors import Fatal, Poison
+from stream.errors import Fatal, Misuse, Poison
 from stream.ports import DeviceFull
 
 DEADLINE_S = 30
@@ -71,12 +72,33 @@ CONTRACT = EncodingContract(
 )
 
 
-def over(device, budget, *, waiting=False, width=1):
+def over(device, budget, *, waiting=False, width=1, gate=None):
     if not waiting:
         device.door.set()
     model = LoadedModel(device, Tokenizer(WordLevel()), torch.device("cpu"), "float32")
     lanes = Lanes(width) if width > 1 else None
-    return SentenceEncoder(CONTRACT, model, DeviceGate(width=width), budget, lanes=lanes)
+    return SentenceEncoder(CONTRACT, model, gate or DeviceGate(width=width), budget, lanes=lanes)
+
+
+def until(condition):
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        threading.Event().wait(0.001)
+
+
+def encoding(encoder, kind, sample):
+    """A call in a thread of its own."""
+    thread = threading.Thread(target=lambda: encoder.encode(kind, sample), daemon=True)
+    thread.start()
+    return thread
+
+
+def finish(device, *threads):
+    device.door.set()
+    for thread in threads:
+        thread.join(DEADLINE_S)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
@@ -135,22 +157,65 @@ def test_micro_batches_keep_the_budget_and_vectors_their_order():
 def test_a_query_goes_between_two_micro_batches_of_bulk_work():
     device = Device()
     bulk = over(device, 8, waiting=True)
-    query = bulk.with_budget(8, urgent=True)
-    threads = [threading.Thread(target=lambda: bulk.encode("passage", ["a" * 8, "b" * 8, "c" * 8]), daemon=True)]
-    threads[0].start()
+    query = bulk.with_budget(8, rank=Rank.QUERY)
+    running = encoding(bulk, "passage", ["a" * 8, "b" * 8, "c" * 8])
     assert device.entered.wait(DEADLINE_S)
-    threads.append(threading.Thread(target=lambda: query.encode("query", ["q"]), daemon=True))
-    threads[1].start()
-    tick = threading.Event()
-    for _ in range(DEADLINE_S * 1_000):
-        if bulk._gate.waiting == (1, 0):
-            break
-        tick.wait(0.001)
-    device.door.set()
-    for thread in threads:
-        thread.join(DEADLINE_S)
-        assert not thread.is_alive()
+    asking = encoding(query, "query", ["q"])
+    until(lambda: bulk._gate.waiting == (1, 0, 0))
+    finish(device, running, asking)
     assert [kind for kind, _ in device.batches] == ["passage", "query", "passage", "passage"]
+
+
+def test_a_replay_stands_behind_live_work_of_another_model_until_it_goes_live_itself():
+    device = Device()
+    live = over(device, 8, waiting=True)
+    replay = over(device, 8, waiting=True, gate=live._gate)
+    replay.replay_at(1.0)
+    running = encoding(replay, "passage", ["a" * 8, "b" * 8, "c" * 8])
+    assert device.entered.wait(DEADLINE_S)
+    other = encoding(live, "passage", ["live"])
+    until(lambda: live._gate.waiting == (0, 1, 0))
+    replay.go_live()
+    another = encoding(replay, "passage", ["gone live"])
+    until(lambda: live._gate.waiting == (0, 2, 0))
+    finish(device, running, other, another)
+    # The call that was a replay goes live between two of its micro-batches, and stands behind who came before.
+    assert [sample[0] for _, sample in device.batches] == ["a" * 8, "live", "gone live", "b" * 8, "c" * 8]
+
+
+def test_what_is_no_share_of_the_device_is_refused_and_changes_no_rank():
+    encoder = over(Device(), 8)
+    with pytest.raises(Misuse, match="above 0 and at most 1"):
+        encoder.replay_at(0)
+    assert encoder._rank is Rank.LIVE
+
+
+def test_a_call_for_a_device_that_takes_one_batch_is_not_divided_for_its_mixed_lengths():
+    device = Device()
+    over(device, 512).encode("query", ["a" * 7, "b" * 9, "c" * 24])
+    assert len(device.batches) == 1
+
+
+def test_a_query_call_is_divided_among_the_places_that_are_free():
+    device = Device()
+    query = over(device, 512, width=2).for_queries()
+    query.encode("query", ["a" * 8, "b" * 8])
+    assert sorted(len(sample) for _, sample in device.batches) == [1, 1]
+    device.batches.clear()
+    with query._gate.turn(Rank.LIVE):
+        query.encode("query", ["a" * 8, "b" * 8])
+    assert [len(sample) for _, sample in device.batches] == [2]
+
+
+def test_a_model_without_lanes_has_the_whole_device_beside_one_with_lanes():
+    device = Device()
+    wide = over(device, 8, waiting=True, width=2)
+    alone = over(device, 8, waiting=True, gate=wide._gate)
+    running = encoding(alone, "passage", ["a" * 8])
+    assert device.entered.wait(DEADLINE_S)
+    assert wide._gate.free == 0
+    assert (alone.width, wide.width) == (1, 2)
+    finish(device, running)
 
 
 def test_lanes_share_a_call_and_every_text_stands_in_its_place():
@@ -182,7 +247,7 @@ def test_two_lanes_run_two_micro_batches_at_once():
 def test_a_query_is_encoded_beside_bulk_work_where_there_is_a_second_lane():
     device = Device()
     bulk = over(device, 8, waiting=True, width=2)
-    query = bulk.with_budget(8, urgent=True)
+    query = bulk.with_budget(8, rank=Rank.QUERY)
     found = []
     running = threading.Thread(target=lambda: found.extend(bulk.encode("passage", ["a" * 8])), daemon=True)
     running.start()
@@ -210,4 +275,4 @@ def test_the_share_of_a_lane_is_within_the_budget_and_leaves_none_idle():
     assert share([8, 8, 8, 8], 1_024, 2) == 16
     assert share([512] * 8, 1_024, 2) == 1_024
     assert share([8], 1_024, 4) == 2
-    assert share([8, 8, 8, 8], 1_024, 1) == 32
+    assert share([8, 8, 8, 8], 1_024, 1) == 1_024

@@ -256,6 +256,14 @@ def test_two_threads_may_encode_at_once(tiny):
     assert min(worst) >= 0.9999
 
 
+def test_two_models_of_one_process_share_the_gate_of_their_device(tmp_path, load, tiny):
+    folder = build_tiny_model(tmp_path / "next", seed=1, max_seq_length=64)
+    beside, apart = load(folder, beside=tiny), load(folder)
+    assert beside._gate is tiny._gate
+    assert apart._gate is not tiny._gate
+    assert cosines(beside.encode("passage", ["hello"]), apart.encode("passage", ["hello"]))[0] >= 0.9999
+
+
 # --- Refusals at the start ------------------------------------------------------------------------------------------
 
 

@@ -138,6 +138,7 @@ class Searcher:
         if not whole:
             return
         wanted = self._world.rng.choice(whole)
-        vector: DenseVector = handle.encoder.encode([wanted.payload["text"]])[0]
+        vector: DenseVector
+        (vector,) = handle.encoder.encode([wanted.payload["text"]])
         if handle.index.search(vector, 1)[0].score < 0.999:
             raise Violation(f"no mix: a query for {wanted.payload['text']!r} does not find it in {pair}")
