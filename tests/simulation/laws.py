@@ -62,6 +62,8 @@ class Laws:
         """(Document, version, collection) of repairs."""
         self.damaged = set()
         """(Collection, document), for good: what stands below a commit may have been damaged since."""
+        self.phantoms = set()
+        """Chunks that nobody wrote but whoever damaged an index: they are live and no text of their document."""
 
     # --- the bus, looked at after every move of anybody ---
 
@@ -313,12 +315,13 @@ class _Watch:
         self._live.pop(document, None)
 
     def _check(self, document, write):
-        payloads = [self.table.payload(point) for point in self.table.of_document(document)]
-        newest = max((payload["version"] for payload in payloads), default=-1)
+        stored = {point: self.table.payload(point) for point in self.table.of_document(document)}
+        newest = max((payload["version"] for payload in stored.values()), default=-1)
         if newest < self._newest.get(document, -1):
             raise Violation(f"no regression: the newest version of {document} fell to {newest}")
         self._newest[document] = newest
-        live = sum(payload["state"] == State.LIVE for payload in payloads)
+        own = [payload for point, payload in stored.items() if point not in self.laws.phantoms]
+        live = sum(payload["state"] == State.LIVE for payload in own)
         if not live and self._live.get(document):
             event = None if write is None else self.laws.revision(document, self.pair.header, write.version)
             if event is None or event.chunks:

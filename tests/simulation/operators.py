@@ -87,6 +87,7 @@ def damage(world, pair):
             table.vectors.set(point, np.ones(8, np.float32))
         case _:
             phantom = chunk_ids(document, ["phantom"])[0]
+            world.laws.phantoms.add(phantom)
             table._store(phantom, {**payload, "text": "phantom"})
             table.vectors.set(phantom, pair.model.encode("passage", ["phantom"])[0].values)
     table.watch.resync(document)

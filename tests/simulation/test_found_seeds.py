@@ -15,6 +15,8 @@ FOUND = {
     "compaction took away what nobody had read": 67,
     "a repair behind a newer revision hid that one from the checker": 460,
     "a revision was held by a stopped writer while compaction took it away": 1704,
+    "a chunk that only damage had put there was taken for a text of its document": 17953,
+    "a long backlog was taken for one that never drains": 10651,
 }
 
 
