@@ -87,7 +87,7 @@ adapter-table: setup
 	PYTHONPATH=tests $(BIN)/python -m pytest -q -p law_table --law-table docs/index-adapters.md \
 	    tests/adapters/test_vector_index_laws.py tests/adapters/test_vector_index_reading_laws.py \
 	    tests/adapters/test_vector_index_model.py tests/adapters/test_index_catalog_laws.py \
-	    tests/adapters/test_mark_bin_laws.py
+	    tests/adapters/test_vector_index_filter_laws.py tests/adapters/test_mark_bin_laws.py
 
 # Moves every pin to the newest version that goes together.
 constraints: setup

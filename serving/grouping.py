@@ -4,7 +4,7 @@ An index knows points, so documents are found by asking for points until there a
 what the next question leaves out: documents that have their share of hits already. Of a question for documents × size
 points either fewer come, and then there are no more, or one more document at least gets its whole share. So the
 number of questions is bounded by the number of documents asked for, however many passages one of them has, and a
-document is left out only where another one is nearer.
+document is left out only where another one is nearer (of an approximate search this is as exact as its hits are).
 """
 
 from collections.abc import Sequence

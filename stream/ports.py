@@ -276,8 +276,9 @@ class VectorIndex(Protocol):
     ) -> Sequence[Hit]:
         """The nearest live points that ``wanted`` holds of (see ``stream.filter``), best first, ``limit`` at most.
 
-        Law: it finds no point that ``stream.filter.holds`` is not true of, and misses none whose fields are of the
-        declared types. No score is below ``least_score``, and nothing else is left out for it.
+        Law: it finds no point that ``stream.filter.holds`` is not true of, and, as long as the engine's search is
+        exact, misses none whose fields are of the declared types. No score is below ``least_score``, and nothing else
+        is left out for it.
         """
 
     def scroll(self, *, with_vectors: bool = False) -> Iterator[Point]:

@@ -5,7 +5,7 @@ import ast
 from law_table import laws_of, sentence
 from stream_process import ROOT
 
-SUITE = ("test_vector_index*.py", "test_index_catalog_laws.py")
+SUITE = ("test_vector_index*.py", "test_index_catalog_laws.py", "test_mark_bin_laws.py")
 
 
 def test_the_document_has_every_law_of_the_index_suite_and_no_other():
