@@ -1,4 +1,4 @@
-"""The live page in a real browser: searched by keyboard, kept up to date, and shown an upgrade, over a memory index."""
+"""The live page in a real browser, over a memory index: searched by keyboard, kept up to date, shown an upgrade."""
 
 import re
 from contextlib import ExitStack
