@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -55,11 +55,12 @@ class Metrics:
     def __init__(self, now_ms: Callable[[], int] = wall_clock_ms, *, with_process: bool = True) -> None:
         """``now_ms`` is the clock that ages are read against; ``with_process``: the process's own figures, too."""
         self.registry = CollectorRegistry()
-        self._beside: dict[str, CollectorRegistry] = {}
+        self._beside: dict[str, Metrics] = {}
         self._now_ms = now_ms
         self._lock = threading.Lock()
         self._fingerprints: set[str] = set()
         self._recent: deque[float] = deque(maxlen=_RECENT)
+        self._chunk_counts: dict[ChunkOutcome, int] = dict.fromkeys(get_args(ChunkOutcome), 0)
         self._oldest_unapplied_ms: int | None = None
         self._watermarks_ms: dict[str, int] = {}
         if with_process:
@@ -72,12 +73,14 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text form, to be sent as :data:`CONTENT_TYPE`."""
-        return generate_latest(Together(self.registry, dict(self._beside)))
+        return generate_latest(
+            Together(self.registry, {pair: other.registry for pair, other in self._beside.items()})
+        )
 
     def beside(self, pair: str) -> "Metrics":
         """Those of another pair that runs in this process: on the same page, with the label ``pair``."""
         other = Metrics(self._now_ms, with_process=False)
-        self._beside[pair] = other.registry
+        self._beside = {**self._beside, pair: other}
         return other
 
     def recent_freshness(self) -> Mapping[str, float] | None:
@@ -95,6 +98,15 @@ class Metrics:
                 "n": len(ages),
             }
         )
+
+    def chunk_counts(self) -> Mapping[ChunkOutcome, int]:
+        """Chunks since the process began, by outcome, those of the pairs beside it included."""
+        with self._lock:
+            counted = dict(self._chunk_counts)
+        for other in self._beside.values():
+            for outcome, count in other.chunk_counts().items():
+                counted[outcome] += count
+        return MappingProxyType(counted)
 
     def describe(self, *, version: str, role: str, contract: str, collection: str) -> None:
         """One series a role with value 1: which build serves which contract."""
@@ -131,6 +143,8 @@ class Metrics:
     def chunks(self, outcome: ChunkOutcome, count: int = 1) -> None:
         """Chunks embedded, copied with their vector from another collection, kept as they were, or removed."""
         self._chunks.labels(outcome).inc(count)
+        with self._lock:
+            self._chunk_counts[outcome] += count
 
     def events(self, outcome: EventOutcome, count: int = 1) -> None:
         """Records read, by what became of them."""

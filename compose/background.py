@@ -39,8 +39,12 @@ class Background:
     def stop(self) -> None:
         """Ends it, and waits for the turn under way."""
         self._stopping.set()
+        self.join()
+
+    def join(self, within_s: float | None = None) -> None:
+        """Waits for the thread's end, where it was started; None: as long as it takes."""
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(within_s)
 
     def check(self) -> None:
         """Raises what the thread could not go on after."""

@@ -21,6 +21,7 @@ from compose.observer import Observer
 from compose.patrolling import patrolling
 from compose.sections import QuerySettings
 from compose.version import VERSION
+from compose.vital_signs import VitalSigns
 from compose.waiting import wait_until
 from consumers.chunker import Chunker, ChunkerParts
 from consumers.copying import copies_from
@@ -268,9 +269,10 @@ def run_query(
     stopping: threading.Event,
     metrics: Metrics,
     ready: Callable[[str], None],
+    pulse: VitalSigns,
 ) -> None:
     """Searches over HTTP. ``pairs``: collection → profiles of its encoder, of every pair that the index's name may
-    mean while this process runs. ``ready`` is told the address. Raises Fatal.
+    mean while this process runs. ``ready`` is told the address; ``pulse`` is started here. Raises Fatal.
     """
     settings = deployment.settings
     width = max(profiles.width for profiles in pairs.values())
@@ -282,7 +284,8 @@ def run_query(
     listen = settings.query.listen
     metrics.describe(version=VERSION, role="query", contract=deployment.contract.encoding.fingerprint, collection="")
     warn_of_open_keys(settings.query)
-    service = QueryService(live, metrics, rules, limits=settings.query.limits, keys=settings.query.keys)
+    service = QueryService(live, metrics, rules, limits=settings.query.limits, keys=settings.query.keys, pulse=pulse)
+    pulse.start()
     with serve_queries(service, listen.host, listen.port) as server:
         ready(server.url)
         while server.running and not stopping.wait(0.5):

@@ -19,6 +19,7 @@ from adapters.metrics import Metrics
 from adapters.telemetry_server import serve_telemetry
 from compose.deployment import Deployment
 from compose.roles import Readiness, await_begun, run_chunker, run_embedder, run_query
+from compose.vital_signs import VitalSigns
 from consumers.retries import Patience
 from stream.errors import Fatal, Outage
 from stream.ports import IndexCatalog
@@ -116,7 +117,11 @@ class _Process:
             if self._following is not None:
                 work.update(self._work_beside(self._following, catalog))
             if "query" in self._roles:
-                work["query"] = lambda: run_query(deployment, catalog, pairs, stopping, metrics, self._query_ready)
+                pulse = VitalSigns(deployment, self._following, catalog, metrics, embeds="embedder" in self._roles)
+                opened.callback(pulse.stop)
+                work["query"] = lambda: run_query(
+                    deployment, catalog, pairs, stopping, metrics, self._query_ready, pulse
+                )
         return work
 
     def _work_beside(self, following: Deployment, catalog: IndexCatalog) -> dict[str, Callable[[], None]]:

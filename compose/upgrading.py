@@ -14,9 +14,10 @@ from rich.filesize import decimal
 
 from compose.commands import audit, upgrade
 from compose.commands.dead_letters import printable
-from compose.commands.upgrade import Asked, Both, Verdict
+from compose.commands.upgrade import Asked, Verdict
 from compose.commands.upgrade_plan import AskedMeans, Planned, planned
 from compose.deployment import Deployment
+from compose.pairs import Both
 from compose.printing import err, out, print_json
 from operations.upgrade.gates import Gate
 from operations.upgrade.progress import Progress, Side

@@ -3,7 +3,7 @@
     POST /v1/search           hits, with the collection and the contract they were found under
     POST /v1/embeddings       vectors under the live contract, as OpenAI answers
     GET  /v1/models           the names of the live contract, as OpenAI answers; and /v1/models/{id}
-    GET  /v1/index            what the live page shows: points, contract, freshness
+    GET  /v1/index            what the live page shows: points, contract, freshness, lag, throughput, upgrade
     GET  /v1/openapi.json     this interface, described
     GET  /                    the live page
     GET  /metrics /healthz /readyz
@@ -40,6 +40,7 @@ from serving.models import ModelNames
 from serving.narrowing import narrowed
 from serving.openapi import Described, document
 from serving.page import page
+from serving.pulse import NoPulse, Pulse, Signs
 from serving.refusals import Refusal, Refused, answer_failure, answer_unknown_place
 from serving.request import RequestRules
 from serving.search import search
@@ -64,6 +65,8 @@ class QueryService:
     """None of them: whoever reaches the address may ask."""
     applied: Applied | None = None
     """How far the sources are applied; None: nobody here sees the bus."""
+    pulse: Pulse = field(default_factory=NoPulse)
+    """What the live page is told of the stream."""
 
     def readiness(self) -> tuple[bool, str]:
         """(ready, why), asked of the index itself."""
@@ -146,7 +149,7 @@ class _Places:
         return response
 
     def _index(self, handle: IndexHandle, asked: Asked) -> dict[str, Any]:
-        """A bound key is told nothing of documents that are not its own, not even how many there are."""
+        """A bound key is told nothing of documents that are not its own, not even how many there are or change."""
         bound = asked.key is not None and asked.key.bound
         freshness = None if bound else self.service.metrics.recent_freshness()
         return {
@@ -156,6 +159,7 @@ class _Places:
             "model": handle.contract.encoding.model,
             "points": None if bound else {state.value: handle.index.count(state.value) for state in State},
             "freshness": None if freshness is None else dict(freshness),
+            **(Signs() if bound else self.service.pulse.now()).to_json(),
             "worst_probe": round(handle.worst_probe, 6),
             "fields": {name: str(kind) for name, kind in self.service.rules.fields.items()},
         }

@@ -6,10 +6,12 @@ not a copy of it.
 """
 
 from collections.abc import Mapping
+from typing import get_args
 
 from schemas.chunk_event import Json
 from serving.embeddings import FORMATS, KINDS
 from serving.limits import Limits
+from serving.pulse import UpgradeStep
 from serving.request import RequestRules
 from serving.whole_number import LEAST, MOST
 from stream.ports import FieldType
@@ -193,6 +195,33 @@ _MODEL = _named(
     }
 )
 
+_LAG: Schema = {
+    **obj({"chunker": _or_null("integer", minimum=0), "embedder": _or_null("integer", minimum=0)}),
+    "type": ["object", "null"],
+    "description": "Records before the chunkers and the embedders; null where it is not known.",
+}
+_THROUGHPUT: Schema = {
+    **obj({name: {"type": "number", "minimum": 0} for name in ("embedded_per_s", "applied_per_s")}),
+    "type": ["object", "null"],
+    "description": "Chunks a second over the last seconds; null where it is not known.",
+}
+_UPGRADE_SIDE = obj(
+    {"collection": _TEXT, "contract": _TEXT, "model": _TEXT, "points": _or_null("integer", minimum=0)}
+)
+_UPGRADE: Schema = {
+    **obj(
+        {
+            "change": _TEXT,
+            "step": {"enum": list(get_args(UpgradeStep))},
+            "done": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of the replay."},
+            "before": _UPGRADE_SIDE,
+            "after": _UPGRADE_SIDE,
+        }
+    ),
+    "type": ["object", "null"],
+    "description": "The upgrade that is on its way, if there is one and this process knows of it.",
+}
+
 _INDEX = _named(
     {
         "index": _TEXT,
@@ -206,6 +235,9 @@ _INDEX = _named(
             **obj({name: {"type": "number"} for name in ("p50_ms", "p95_ms", "p99_ms", "n")}),
             "type": ["object", "null"],
         },
+        "lag": _LAG,
+        "throughput": _THROUGHPUT,
+        "upgrade": _UPGRADE,
         "worst_probe": {"type": "number"},
         "fields": {"type": "object", "additionalProperties": _TEXT},
     }

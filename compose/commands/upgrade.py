@@ -5,8 +5,7 @@ their metadata, and the alias. So each may be interrupted and said again.
 """
 
 import secrets
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
@@ -16,8 +15,7 @@ from adapters.kafka.groups import KafkaGroups
 from adapters.kafka.producer import KafkaProducer
 from compose.commands import audit
 from compose.deployment import Deployment
-from compose.settings import Settings
-from compose.waiting import wait_until
+from compose.pairs import Both, check_shared, surroundings
 from consumers.lineage_watch import current_lineages
 from operations.audit.report import Report
 from operations.upgrade.gates import Gate, closed
@@ -28,28 +26,15 @@ from operations.upgrade.starting import Begun, check_startable, start
 from operations.upgrade.surroundings import Surroundings
 from operations.upgrade.switching import Switched, switch
 from operations.upgrade.verifying import Checks, Ready, verify
-from stream.collection import from_json
 from stream.errors import Fatal, Misuse
 from stream.ports import Outgoing
 from stream.resnapshot import signal
-from stream.upgrade import Pair, change_of
+from stream.upgrade import Pair
 
 _READY_S = 5.0
 QUERIES = 50
 HOLD = 1_000_000
 """Documents held at once while both collections are compared: some 300 bytes each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Both:
-    """The two files. ``present`` is that of what was searched when the upgrade began."""
-
-    present: Deployment
-    following: Deployment
-
-    def of(self, pair: Pair) -> Deployment:
-        """Whose pair it is."""
-        return self.present if pair.collection == self.present.collection else self.following
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,36 +64,14 @@ class Verdict:
 @contextmanager
 def opened(both: Both, wait_s: float) -> Iterator[Surroundings]:
     """The index and the topics, for the length of the block. Raises Misuse where the files do not go together."""
-    _check_shared(both)
-    present, following = both.present, both.following
-    topics = present.topics()
-    settings = present.settings
+    check_shared(both)
+    settings = both.present.settings
     if settings.index.not_made_yet:
         raise Misuse(f"There is no index in {settings.index.folder} yet, so there is nothing to upgrade.")
+    topics = both.present.topics()
     # Served, so that what this command opens beside reaches the same index, where nobody else owns it.
-    with closing(present.catalog(serve=True)) as catalog:
-        before, after = pair_of(present), pair_of(following)
-        lineages = current_lineages(topics, present.source_topics, settings.chunks.topic)
-        there = before.collection in catalog.collections()
-        known = from_json(catalog.metadata(before.collection)).lineage if there else lineages
-        yield Surroundings(
-            index_name=settings.index.name,
-            before=before,
-            after=after,
-            change=change_of(before, after, known, lineages),
-            catalog=catalog,
-            topics=topics,
-            groups=KafkaGroups(settings.kafka.properties),
-            cdc_topics=tuple(present.source_topics),
-            chunk_topic=settings.chunks.topic,
-            patience=lambda condition: wait_until(condition, time.monotonic() + wait_s),
-            now_s=time.monotonic,
-        )
-
-
-def pair_of(deployment: Deployment) -> Pair:
-    """What the core knows of a deployment."""
-    return Pair(deployment.contract, deployment.collection, deployment.chunker_group, deployment.embedder_group)
+    with closing(both.present.catalog(serve=True)) as catalog:
+        yield surroundings(both, catalog, topics, KafkaGroups(settings.kafka.properties), wait_s)
 
 
 def begun(both: Both, *, resnapshot: bool = False, resnapshotted: bool = False) -> Begun:
@@ -241,32 +204,3 @@ def _ready(where: str, *, must: bool) -> Ready | None:
             f"What answers on {where} does not say which collections it could search ({type(error).__name__}); "
             "correct query.listen or --query."
         ) from error
-
-
-def _check_shared(both: Both) -> None:
-    """What the two files must agree in. Raises Misuse with the key."""
-    ours, theirs = both.present.settings, both.following.settings
-    shared: Sequence[tuple[str, object, object]] = [
-        ("kafka.bootstrap.servers", _servers(ours), _servers(theirs)),
-        ("kafka.group_prefix", ours.kafka.group_prefix, theirs.kafka.group_prefix),
-        ("chunks.topic", ours.chunks.topic, theirs.chunks.topic),
-        ("index.name", ours.index.name, theirs.index.name),
-        ("index.url", ours.index.url, theirs.index.url),
-        *((f"source.*.{name}", *_each(ours, theirs, name)) for name in ("name", "topic", "format", "key")),
-    ]
-    for key, here, there in shared:
-        if here != there:
-            raise Misuse(f"The two files differ in {key}, which an upgrade does not change; write the same in both.")
-
-
-def _servers(settings: Settings) -> object:
-    return settings.kafka.properties.get("bootstrap.servers")
-
-
-def _each(ours: Settings, theirs: Settings, name: str) -> tuple[object, object]:
-    """What the sources of both say, in order of their names."""
-    said = [
-        [getattr(source, name) for source in sorted(one.sources, key=lambda source: source.name)]
-        for one in (ours, theirs)
-    ]
-    return said[0], said[1]

@@ -9,8 +9,9 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from adapters.kafka.cluster import KafkaCluster
-from compose.commands.upgrade import Both, opened
+from compose.commands.upgrade import opened
 from compose.deployment import Deployment
+from compose.pairs import Both
 from consumers.lineage_watch import current_lineages
 from operations.upgrade.sampling import Row, measured_rate, sample_of
 from operations.upgrade.starting import check_startable

@@ -7,6 +7,7 @@ import pytest
 from query_world import TEXTS, World, served
 
 from serving.keys import ApiKey, digest_of
+from serving.pulse import Behind, Signs, Throughput, UpgradeSide, Upgrading
 
 SECRETS = {name: f"secret-of-the-{name}-key" for name in ("whole", "acme", "both", "kitchen", "recent", "nobody")}
 BOUND = {
@@ -30,12 +31,20 @@ EVERY_PLACE = (
 )
 
 
+class Busy:
+    """A stream that tells of everybody's documents."""
+
+    def now(self):
+        side = UpgradeSide("docs__a__g1", "a", "model", 3)
+        return Signs(Behind(1, 2), Throughput(3.0, 4.0), Upgrading("encoding", "replaying", 0.5, side, side))
+
+
 @pytest.fixture(scope="module")
 def client():
     with ExitStack() as opened:
         world = World()
         world.build()
-        yield opened.enter_context(served(world.service(keys=KEYS)))[1]
+        yield opened.enter_context(served(world.service(keys=KEYS, pulse=Busy())))[1]
 
 
 def bearer(name):
@@ -115,10 +124,12 @@ def test_a_bound_key_finds_as_many_of_its_own_as_it_asks_for(client):
     assert len(found(client, "both", query=text, limit=2)) == 2
 
 
-def test_a_bound_key_is_not_told_how_many_documents_others_have(client):
+def test_a_bound_key_is_told_nothing_of_what_others_have(client):
     whole, bound = (client.get("/v1/index", headers=bearer(name)).json() for name in ("whole", "acme"))
     assert whole["points"] == {"live": 3, "removed": 0, "deleted": 0}
-    assert (bound["points"], bound["freshness"]) == (None, None)
+    assert (whole["lag"]["embedder"], whole["throughput"]["applied_per_s"], whole["upgrade"]["done"]) == (2, 4, 0.5)
+    kept_back = ("points", "freshness", "lag", "throughput", "upgrade")
+    assert [bound[name] for name in kept_back] == [None] * 5
     assert bound["contract"] == whole["contract"]
 
 

@@ -261,6 +261,7 @@ def test_the_page_and_its_counters_are_served(world, serve):
     assert told["contract"] == contract.fingerprint
     assert told["freshness"]["p50_ms"] == 40
     assert told["worst_probe"] == pytest.approx(1.0, abs=1e-5)
+    assert (told["lag"], told["throughput"], told["upgrade"]) == (None, None, None), "nobody looks at the stream"
 
 
 def test_searches_are_counted_by_outcome(world, serve):
