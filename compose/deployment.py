@@ -13,6 +13,7 @@ from adapters.faust.lineage_group import WORKERS, LineageBeside
 from adapters.kafka.topics import KafkaTopics
 from compose.model import Model, Profiles, contract_of, find_model
 from compose.settings import Settings
+from serving.awaiting import AppliedOnTheBus
 from stream.collection import collection_name
 from stream.contract import Contract
 from stream.errors import Fatal
@@ -162,6 +163,23 @@ class Deployment:
         return (
             LineageBeside(topics, self.settings.chunks.topic) if self.settings.chunker.runtime == "faust" else topics
         )
+
+    @cached_property
+    def applied(self) -> AppliedOnTheBus:
+        """How far this pair has applied its sources. The bus is opened once somebody waits for it."""
+        settings = self.settings
+        return AppliedOnTheBus(
+            topics=lambda: self._topics_waited_for,
+            sources={source.name: source.topic for source in settings.sources},
+            accepted=self.contract.accepted,
+            chunk_topic=settings.chunks.topic,
+            chunker_group=self.chunker_group,
+            embedder_group=self.embedder_group,
+        )
+
+    @cached_property
+    def _topics_waited_for(self) -> Topics:
+        return self.topics()
 
     def unframer(self) -> Unframer:
         """What takes records out of a schema registry's frames; it is the caller's to close. Raises Misuse."""

@@ -35,7 +35,6 @@ from consumers.workload import Workload
 from operations.audit.patrol import Beat
 from serving.api import QueryService
 from serving.handle import LiveIndex
-from serving.request import RequestRules
 from serving.server import serve_queries
 from stream.errors import Fatal, Misuse, Outage
 from stream.ports import IndexCatalog, Topics, Unframer
@@ -265,26 +264,32 @@ def await_begun(catalog: IndexCatalog, collection: str, stopping: threading.Even
 def run_query(
     deployment: Deployment,
     catalog: IndexCatalog,
-    pairs: Mapping[str, Profiles],
+    pairs: Mapping[str, Deployment],
     stopping: threading.Event,
     metrics: Metrics,
     ready: Callable[[str], None],
     pulse: VitalSigns,
 ) -> None:
-    """Searches over HTTP. ``pairs``: collection → profiles of its encoder, of every pair that the index's name may
-    mean while this process runs. ``ready`` is told the address; ``pulse`` is started here. Raises Fatal.
+    """Searches over HTTP. ``pairs``: collection → the deployment that feeds it, of every pair that the index's name
+    may mean while this process runs: by its model queries are encoded, at its groups changes are waited for.
+    ``ready`` is told the address; ``pulse`` is started here. Raises Fatal.
     """
     settings = deployment.settings
-    width = max(profiles.width for profiles in pairs.values())
-    encoders = [profiles.query for profiles in pairs.values()]
+    width = max(pair.profiles.width for pair in pairs.values())
+    encoders = [pair.profiles.query for pair in pairs.values()]
     live = LiveIndex(catalog, settings.index.name, encoders, Batching(width=width))
-    rules = RequestRules(
-        max_text_chars=settings.query.max_text_chars, max_limit=settings.query.max_limit, fields=settings.fields
-    )
     listen = settings.query.listen
     metrics.describe(version=VERSION, role="query", contract=deployment.contract.encoding.fingerprint, collection="")
     warn_of_open_keys(settings.query)
-    service = QueryService(live, metrics, rules, limits=settings.query.limits, keys=settings.query.keys, pulse=pulse)
+    service = QueryService(
+        live,
+        metrics,
+        settings.query.rules(settings.fields),
+        limits=settings.query.limits,
+        keys=settings.query.keys,
+        applied={collection: pair.applied for collection, pair in pairs.items()},
+        pulse=pulse,
+    )
     pulse.start()
     with serve_queries(service, listen.host, listen.port) as server:
         ready(server.url)

@@ -105,14 +105,15 @@ class _Process:
         if encodes or self._following is not None:
             catalog = deployment.catalog(serve=encodes)
             opened.callback(catalog.close)
+            pairs = {each.collection: each for each in (deployment, self._following) if each is not None}
             if encodes:
-                profiles = deployment.profiles
-                pairs = {deployment.collection: profiles}
+                # Loaded here, once, before several threads ask for them.
+                deployment.profiles  # noqa: B018
                 if self._following is not None:
-                    pairs[self._following.collection] = self._following.load_beside(deployment)
+                    self._following.load_beside(deployment)
             if "embedder" in self._roles:
                 work["embedder"] = lambda: run_embedder(
-                    deployment, catalog, profiles, stopping, metrics, lambda: self._ready("embedder")
+                    deployment, catalog, deployment.profiles, stopping, metrics, lambda: self._ready("embedder")
                 )
             if self._following is not None:
                 work.update(self._work_beside(self._following, catalog))

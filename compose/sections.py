@@ -4,6 +4,7 @@ What a key means stands beside it; what two sections must agree on is checked in
 those of a single machine: loopback, one replica, the index in a folder.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,9 +19,11 @@ from compose.qdrant_settings import QdrantSettings
 from compose.section import Positive, Seconds, Section, Text, Topic, Whole
 from serving.keys import ApiKey
 from serving.limits import Limits
+from serving.request import RequestRules
 from stream.chunking import library_of, validate
 from stream.contract import ChunkingContract, Strategy
 from stream.errors import Misuse
+from stream.ports import FieldType
 
 _MIB = 1 << 20
 _ANY_ENCODER = 1 << 30
@@ -216,10 +219,12 @@ class QuerySettings(Section):
     """Of a query, in code points; longer ones are refused. The model's own maximum holds besides."""
     max_limit: Positive = 200
     """The most hits that one request may ask for."""
+    max_queries: Positive = 32
+    """Texts of one search (``queries``)."""
     max_texts: Positive = 256
-    """Of one request for embeddings."""
-    max_body_bytes: Annotated[Positive, Field(ge=1024)] = 4 * _MIB
-    """Of one request; larger ones are not read."""
+    """Texts of one request for embeddings."""
+    max_body_bytes: Positive | None = None
+    """Of one request; larger ones are not read. Left out: 4 MiB, or more where a search may need it."""
     concurrency: Positive = 64
     """Requests in work at once; one more is told to come back."""
     deadline_ms: Annotated[Positive, Field(le=600_000)] = 10_000
@@ -237,10 +242,31 @@ class QuerySettings(Section):
                     raise ValueError(f"`key.{number}.secret` is that of key {other}; each needs its own")
         return self
 
+    @model_validator(mode="after")
+    def _a_search_is_read(self) -> "QuerySettings":
+        least = self.rules({}).largest_body_bytes
+        if self.max_body_bytes is not None and self.max_body_bytes < least:
+            raise ValueError(
+                f"`max_body_bytes` is {self.max_body_bytes}, and a search of {self.max_queries} texts (max_queries) "
+                f"of {self.max_text_chars} characters (max_text_chars) may have {least}; raise it, lower one of the "
+                "others, or leave it out"
+            )
+        return self
+
+    def rules(self, fields: Mapping[str, FieldType]) -> RequestRules:
+        """What a search may ask of an index with these fields."""
+        return RequestRules(
+            max_text_chars=self.max_text_chars,
+            max_queries=self.max_queries,
+            max_limit=self.max_limit,
+            fields=fields,
+        )
+
     @property
     def limits(self) -> Limits:
         """As the service enforces them."""
-        return Limits(self.max_texts, self.max_body_bytes, self.concurrency, self.deadline_ms / 1000)
+        most = self.max_body_bytes or max(Limits().max_body_bytes, self.rules({}).largest_body_bytes)
+        return Limits(self.max_texts, most, self.concurrency, self.deadline_ms / 1000)
 
     @property
     def keys(self) -> tuple[ApiKey, ...]:

@@ -16,7 +16,7 @@ search: the operator reads why in ``/readyz``. Errors have OpenAI's shape (``ser
 Where there are API keys, everything but the page and the last three needs one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +63,8 @@ class QueryService:
     limits: Limits = field(default_factory=Limits)
     keys: tuple[ApiKey, ...] = ()
     """None of them: whoever reaches the address may ask."""
-    applied: Applied | None = None
-    """How far the sources are applied; None: nobody here sees the bus."""
+    applied: Mapping[str, Applied] = field(default_factory=dict)
+    """Collection → how far the sources are applied to it; of one that is not named nobody here sees the bus."""
     pulse: Pulse = field(default_factory=NoPulse)
     """What the live page is told of the stream."""
 
@@ -124,15 +124,15 @@ class _Places:
         return await self.desk.answer_anyway(request, self._description)
 
     def _search(self, handle: IndexHandle, asked: Asked) -> dict[str, Any]:
-        question = self.service.rules.question(asked.body)
+        question = narrowed(self.service.rules.question(asked.body), asked.key)
         if question.wait_for is not None:
             self._await_applied(question.wait_for, handle, asked)
-        found = search(handle, narrowed(question, asked.key), self.service.now_ms(), asked.deadline.at)
+        found = search(handle, question, self.service.now_ms(), asked.deadline.at)
         return {"index": self.service.live.name, "took_ms": asked.took_ms, **found.to_json()}
 
     def _await_applied(self, wait: WaitFor, handle: IndexHandle, asked: Asked) -> None:
-        """A bound key is not told of versions, for the document may be somebody else's."""
-        look = look_for(wait, handle.index, self.service.applied)
+        """As long as the request has, and no longer. A bound key is told no version: it counts others' writes too."""
+        look = look_for(wait, handle.index, self.service.applied.get(handle.collection))
         not_yet = wait_until_applied(look, min(wait.timeout_s, asked.deadline.left_s))
         if not_yet is None:
             return

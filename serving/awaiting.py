@@ -25,6 +25,7 @@ from schemas.identity import DocId, Fingerprint, Version
 from serving.refusal import nearest
 from stream.caught_up import behind
 from stream.errors import Misuse
+from stream.filter import Filter, holds
 from stream.points import State, StoredPoint
 from stream.ports import Partition, Topics, VectorIndex
 
@@ -55,6 +56,8 @@ class WaitFor:
 
     change: DocumentVersion | SourceOffset
     timeout_s: float
+    among: Filter | None = None
+    """What the waiter may see. Another document is to it as one that is not there, so that waiting tells nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,18 @@ class Applied(Protocol):
 
 
 def look_for(wait: WaitFor, index: VectorIndex, applied: Applied | None) -> Look:
-    """``applied`` is None where nobody here can see the bus: then only a document can be waited for."""
+    """``applied`` is None where nobody here sees the bus that feeds the index: then a document alone is waited for.
+
+    Raises Misuse where what is named is not known here.
+    """
     change = wait.change
     if isinstance(change, DocumentVersion):
-        return lambda: _document(index, change)
+        return lambda: _document(index, change, wait.among)
     if applied is None:
-        raise Misuse("This service does not see the bus; wait for a document's version (doc_id and min_version).")
+        raise Misuse(
+            "This service does not see the bus that feeds the index; wait for a document's version (doc_id and "
+            "min_version)."
+        )
     there = applied.look(change)
     sentence = (
         f"Offset {change.offset} of partition {change.partition} of source {change.source!r} is not applied yet."
@@ -113,7 +122,8 @@ def wait_until_applied(
 class AppliedOnTheBus:
     """:class:`Applied` by the offsets of both groups."""
 
-    topics: Topics
+    topics: Callable[[], Topics]
+    """Asked for once somebody waits: until then nothing is opened."""
     sources: Mapping[str, str]
     """Source → its CDC topic."""
     accepted: Mapping[str, Fingerprint]
@@ -127,7 +137,7 @@ class AppliedOnTheBus:
         if topic is None:
             near = nearest(change.source, self.sources)
             raise Misuse(f"wait_for.source is {change.source!r}, which is no source{near}.")
-        known = self.topics.describe([topic]).get(topic)
+        known = self.topics().describe([topic]).get(topic)
         if known is not None and change.partition >= known.partitions:
             raise Misuse(
                 f"wait_for.partition is {change.partition}, and the topic of source {change.source!r} has partitions "
@@ -147,7 +157,8 @@ class _Look:
     lows: Mapping[Partition, int] = field(default_factory=dict)
 
     def there(self) -> bool:
-        around, topics = self.around, self.around.topics
+        around = self.around
+        topics = around.topics()
         if self.ends is None:
             published = topics.committed(around.chunker_group, [self.place]).get(self.place)
             if published is None or published.offset <= self.change.offset:
@@ -158,8 +169,10 @@ class _Look:
         return not behind(self.ends, self.lows, done, [around.accepted[self.change.source]])
 
 
-def _document(index: VectorIndex, change: DocumentVersion) -> NotYet | None:
+def _document(index: VectorIndex, change: DocumentVersion, among: Filter | None) -> NotYet | None:
     stored = index.read([change.doc_id])[change.doc_id]
+    if among is not None and not _seen(index, stored, among):
+        stored = ()
     newest = max((point.version for point in stored), default=None)
     if newest is not None and newest >= change.min_version and _whole(index, stored, change.min_version):
         return None
@@ -167,6 +180,13 @@ def _document(index: VectorIndex, change: DocumentVersion) -> NotYet | None:
     return NotYet(
         f"Document {change.doc_id} {there}; version {change.min_version} is not wholly applied yet.", newest
     )
+
+
+def _seen(index: VectorIndex, stored: Sequence[StoredPoint], among: Filter) -> bool:
+    """Whether the document, by what the newest write says of it, is one of these."""
+    newest = max((point.version for point in stored), default=None)
+    written = index.points([point.id for point in stored if point.version == newest])
+    return any(holds(among, point.payload) for point in written)
 
 
 def _whole(index: VectorIndex, stored: Sequence[StoredPoint], least: Version) -> bool:

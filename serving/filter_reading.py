@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from schemas.strict_json import INT64_MAX, INT64_MIN
 from serving.refusal import nearest, shown
+from serving.whole_number import whole
 from stream.errors import Misuse
 from stream.filter import (
     EXACT,
@@ -30,6 +30,7 @@ from stream.filter import (
     IsEmpty,
     NoneOf,
     OneOf,
+    Scalar,
     conditions_of,
     moment,
 )
@@ -41,7 +42,7 @@ MAX_CONDITIONS = 128
 MAX_VALUES = 1024
 """Of one ``any`` or ``except``."""
 
-_EVERY_POINT: Mapping[str, FieldType] = {"doc_id": "keyword", "tenant": "keyword"}
+EVERY_POINT: Mapping[str, FieldType] = {"doc_id": "keyword", "tenant": "keyword"}
 _CLAUSES = ("must", "should", "must_not", "min_should")
 _BOUNDS = ("gt", "gte", "lt", "lte")
 _FORM = '{"must": [{"key": "…", "match": {"value": …}}]}'
@@ -54,7 +55,7 @@ _REFUSED = {
 
 def read_filter(document: object, fields: Mapping[str, FieldType], place: str = "filter") -> Filter:
     """``fields``: those that the sources declare; ``place``: how refusals call the document. Raises Misuse."""
-    read = _Reading({**fields, **_EVERY_POINT}).filter(document, place, 1)
+    read = _Reading({**fields, **EVERY_POINT}).filter(document, place, 1)
     count = sum(1 for _ in conditions_of(read))
     if count > MAX_CONDITIONS:
         raise Misuse(f"{place} has {count} conditions; at most {MAX_CONDITIONS} are read.")
@@ -101,10 +102,11 @@ class _Reading:
         said = _object(document, place, '{"conditions": […], "min_count": 1}')
         _only(said, ("conditions", "min_count"), place)
         conditions = self._clause(said.get("conditions", []), f"{place}.conditions", depth)
-        count = said.get("min_count")
-        if type(count) is not int or not 1 <= count <= len(conditions):
+        given = said.get("min_count")
+        count = whole(given)
+        if count is None or not 1 <= count <= len(conditions):
             raise Misuse(
-                f"{place}.min_count is {shown(count)}, but a whole number from 1 to that of its conditions, "
+                f"{place}.min_count is {shown(given)}, but a whole number from 1 to that of its conditions, "
                 f"{len(conditions)}, is expected."
             )
         return AtLeast(count, conditions)
@@ -137,29 +139,31 @@ class _Reading:
 
     def _match(self, key: str, document: object, place: str) -> Condition:
         kind = self.fields[key]
-        if kind not in _FITS:
+        if kind not in _READ:
             raise Misuse(f'{place} compares {key}, a {kind}, for equality; say {{"range": {{"gte": …, "lte": …}}}}.')
         said = _object(document, place, '{"value": …}')
         _only(said, ("value", "any", "except"), place)
         if len(said) != 1:
             raise Misuse(f"{place} has {', '.join(sorted(said)) or 'nothing'}; say one of value, any and except.")
         ((how, wanted),) = said.items()
-        fits, words = _FITS[kind]
         place = f"{place}.{how}"
         if how == "value":
-            if not fits(wanted):
-                raise Misuse(f"{place} is {shown(wanted)}, but {words} is expected, which {key} holds.")
-            return Equals(key, wanted)
+            return Equals(key, self._value(key, wanted, place))
         if kind == "boolean":
             raise Misuse(f"{place} lists values of {key}, which is true or false; say value.")
         if not isinstance(wanted, list):
             raise Misuse(f"{place} is {shown(wanted)}, but a list is expected.")
         if len(wanted) > MAX_VALUES:
             raise Misuse(f"{place} has {len(wanted):,} values; at most {MAX_VALUES:,} are read.")
-        for number, value in enumerate(wanted):
-            if not fits(value):
-                raise Misuse(f"{place}[{number}] is {shown(value)}, but {words} is expected, which {key} holds.")
-        return OneOf(key, tuple(wanted)) if how == "any" else NoneOf(key, tuple(wanted))
+        values = tuple(self._value(key, value, f"{place}[{number}]") for number, value in enumerate(wanted))
+        return OneOf(key, values) if how == "any" else NoneOf(key, values)
+
+    def _value(self, key: str, given: object, place: str) -> Any:  # noqa: ANN401 - of the kind that the field holds
+        read, words = _READ[self.fields[key]]
+        value = read(given)
+        if value is None:
+            raise Misuse(f"{place} is {shown(given)}, but {words} is expected, which {key} holds.")
+        return value
 
     def _range(self, key: str, document: object, place: str) -> Condition:
         kind = self.fields[key]
@@ -221,12 +225,9 @@ _BOUND: Mapping[FieldType, Callable[[str, object, str], Any]] = {
     "datetime": _moment_bound,
 }
 
-_FITS: Mapping[FieldType, tuple[Callable[[object], bool], str]] = {
-    "keyword": (lambda value: isinstance(value, str), "text"),
-    "integer": (
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and INT64_MIN <= value <= INT64_MAX,
-        "a whole number of 64 bits",
-    ),
-    "boolean": (lambda value: isinstance(value, bool), "true or false"),
+_READ: Mapping[FieldType, tuple[Callable[[object], Scalar | None], str]] = {
+    "keyword": (lambda value: value if isinstance(value, str) else None, "text"),
+    "integer": (whole, "a whole number of 64 bits"),
+    "boolean": (lambda value: value if isinstance(value, bool) else None, "true or false"),
 }
 """Types that can be compared for equality; fractions and times have ranges."""

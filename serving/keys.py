@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.metrics import Metrics
 from serving.refusals import Refusal
+from stream.errors import Misuse
 
 Value = str | int | bool
 
@@ -38,6 +39,14 @@ class ApiKey:
     """Payload field → the values of which a document has to have one; every field has to hold."""
     concurrency: int | None = None
     """Requests of this key in work at once; None: as many as the service takes."""
+
+    def __post_init__(self) -> None:
+        """Raises Misuse where a field has no value: one of none can be met by nothing, and must not be met by all."""
+        for field_name, values in self.only.items():
+            if not values:
+                raise Misuse(
+                    f"API key {self.name!r} is bound to no value of {field_name}; name one, or leave it out."
+                )
 
     @property
     def bound(self) -> bool:

@@ -1,8 +1,8 @@
 """What a bound key may find: the one place where its mandatory filter meets a question.
 
-Law: no hit of a bound key lacks one of its fields, or has another value in it, whatever the question asks for. The
-condition is carried out by the index, before the best hits are taken, so a key finds as many hits of its own
-documents as there are.
+Law: no hit of a bound key lacks one of its fields, or has another value in it, whatever the question asks for, and
+waiting for a document that it may not see is like waiting for one that is not there. The condition is carried out by
+the index, before the best hits are taken, so a key finds as many hits of its own documents as there are.
 """
 
 from serving.keys import ApiKey

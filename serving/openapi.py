@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 from schemas.chunk_event import Json
 from serving.desk import COLLECTION_HEADER, CONTRACT_HEADER
+from serving.json_schema import TEXT, Schema, ref
 from serving.limits import TIMEOUT_HEADER, Limits
-from serving.message_schemas import Schema, components, ref
+from serving.message_schemas import components
 from serving.refusals import STATUSES
 from serving.request import RequestRules
 
 _INTERFACE_VERSION = "1"
-_TEXT: Schema = {"type": "string"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class _Place:
         self, name: str, summary: str, schema: str, *, others: Sequence[int] = (), path: Sequence[str] = ()
     ) -> Schema:
         """A GET."""
-        named: list[Json] = [{"name": one, "in": "path", "required": True, "schema": _TEXT} for one in path]
+        named: list[Json] = [{"name": one, "in": "path", "required": True, "schema": TEXT} for one in path]
         answered = _json(summary, schema)
         answered["headers"] = {CONTRACT_HEADER: _named(CONTRACT_HEADER), COLLECTION_HEADER: _named(COLLECTION_HEADER)}
         return {
@@ -173,7 +173,7 @@ def _json(told: str, schema: str) -> Schema:
 
 
 def _plain(told: str) -> Schema:
-    return _body(told, "text/plain", _TEXT)
+    return _body(told, "text/plain", TEXT)
 
 
 def _body(told: str, media: str, schema: Schema) -> Schema:

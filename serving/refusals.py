@@ -5,7 +5,8 @@
 One shape for everything, so that any OpenAI client reads it; what else there is to say stands beside ``error``. The
 status tells whose turn it is: 4xx, the client's (400 misuse, 401 key, 404 no such place or model, 405, 409 another
 contract, 413 too much, 429 too much of one key at once); 503, nobody's but time's, with ``Retry-After``; 504, the
-request's deadline; 500, ours, and the log says more. A message is one sentence and never a traceback.
+request's deadline, or what it waited for is not applied; 500, ours, and the log says more. A message is one sentence
+and never a traceback.
 """
 
 import logging
@@ -35,7 +36,7 @@ STATUSES: Mapping[int, str] = {
     429: "The API key has as many requests in work as it may have.",
     500: "The request failed for a reason of the service's own; its log says more.",
     503: "The index is away, or may not be searched by this service, or too many requests are in work.",
-    504: "The request's deadline passed.",
+    504: "The request's deadline passed, or what it waits for was not applied in time (code: not_applied).",
 }
 """Every status of a refusal, and what it means."""
 

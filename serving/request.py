@@ -50,7 +50,13 @@ _KEYS = (
 )
 _DOCUMENT = ("doc_id", "min_version", "timeout_ms")
 _OFFSET = ("source", "partition", "offset", "timeout_ms")
-_MAX_GROUP_SIZE = 10
+MAX_GROUP_SIZE = 10
+MAX_PARTITION = 2**31 - 1
+_LONGEST_CHARACTER = len(rb"\ud83d\ude00")
+"""A code point of a text has so many bytes in JSON, at most."""
+_BETWEEN_TEXTS = len(b'", "')
+_BESIDE_TEXTS = 256 << 10
+"""What there is always room for: the other keys and a filter, as people and programs write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,20 @@ class RequestRules:
     """What a request may ask. ``fields``: those that the sources declare, with their types."""
 
     max_text_chars: int = 8_192
-    max_texts: int = 32
+    max_queries: int = 32
+    """Texts of one request."""
     max_limit: int = 200
     wait_ms: int = 5_000
     """For what is waited for, where the request does not say."""
     max_wait_ms: int = 60_000
     fields: Mapping[str, FieldType] = field(default_factory=dict)
+
+    @property
+    def largest_body_bytes(self) -> int:
+        """What a body may have to be read: all the texts that there may be, as long as they may be and however they
+        are escaped, and room for the rest.
+        """
+        return self.max_queries * (self.max_text_chars * _LONGEST_CHARACTER + _BETWEEN_TEXTS) + _BESIDE_TEXTS
 
     def question(self, body: bytes) -> Question:
         """Raises Misuse with one sentence where the body is no question."""
@@ -93,9 +107,9 @@ class RequestRules:
             return (self._text(document.get("query"), "query"),)
         if document.get("query") is not None:
             raise Misuse("query and queries are both there; say one of them.")
-        if not isinstance(texts, list) or not 1 <= len(texts) <= self.max_texts:
+        if not isinstance(texts, list) or not 1 <= len(texts) <= self.max_queries:
             found = f"a list of {len(texts):,}" if isinstance(texts, list) else shown(texts)
-            raise Misuse(f"queries is {found}, but a list of 1 to {self.max_texts} texts is expected.")
+            raise Misuse(f"queries is {found}, but a list of 1 to {self.max_queries} texts is expected.")
         return tuple(self._text(text, f"queries[{number}]") for number, text in enumerate(texts))
 
     def _text(self, text: object, place: str) -> str:
@@ -151,7 +165,7 @@ def _change(said: Mapping[str, Any]) -> DocumentVersion | SourceOffset:
     if "source" in said:
         return SourceOffset(
             _name(said["source"], "wait_for.source"),
-            _whole(said.get("partition"), "wait_for.partition", 0, 2**31 - 1),
+            _whole(said.get("partition"), "wait_for.partition", 0, MAX_PARTITION),
             _whole(said.get("offset"), "wait_for.offset", 0, INT64_MAX),
         )
     document = _name(said.get("doc_id"), "wait_for.doc_id")
@@ -188,4 +202,4 @@ def _group_size(document: Mapping[str, Any]) -> int | None:
         return None
     if group_by != "document":
         raise Misuse(f'group_by is {shown(group_by)}, but "document" is expected.')
-    return _whole(1 if size is None else size, "group_size", 1, _MAX_GROUP_SIZE)
+    return _whole(1 if size is None else size, "group_size", 1, MAX_GROUP_SIZE)

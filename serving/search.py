@@ -39,8 +39,13 @@ class Question:
     """What has to be applied before the search. Whoever calls :func:`search` has waited for it."""
 
     def within(self, mandatory: Filter | None) -> "Question":
-        """The same question among what a filter holds of: what a caller may see at all."""
-        return replace(self, wanted=both(mandatory, self.wanted))
+        """The same question among what a filter holds of: what a caller may see at all, and wait for."""
+        wait = self.wait_for
+        return replace(
+            self,
+            wanted=both(mandatory, self.wanted),
+            wait_for=None if wait is None else replace(wait, among=both(mandatory, wait.among)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

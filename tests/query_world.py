@@ -77,6 +77,11 @@ class World:
             self.catalog.switch_alias("docs", self.catalog.aliases().get("docs"), name)
         return contract
 
+    @property
+    def live_collection(self) -> str:
+        """What the alias means."""
+        return self.catalog.aliases()["docs"]
+
     def service(self, *encoders: HashEncoder, catalog=None, max_text_chars=2000, **more) -> QueryService:
         rules = RequestRules(max_text_chars=max_text_chars, max_limit=20, fields=FIELDS)
         live = LiveIndex(catalog or self.catalog, "docs", encoders or [self.encoder])

@@ -112,8 +112,44 @@ def test_a_document_without_the_field_is_invisible_to_a_key_bound_to_it(client):
 def test_no_filter_widens_what_a_bound_key_sees(client):
     assert found(client, "acme", tenant="other") == set()
     assert found(client, "acme", tenant="acme") == {"docs/1", "docs/2"}
-    assert found(client, "acme", filter={"section": "operations"}) == {"docs/1"}
-    assert found(client, "kitchen", filter={"section": "operations"}) == set()
+    assert found(client, "acme", filter={"must": {"key": "section", "match": {"value": "operations"}}}) == {"docs/1"}
+    assert found(client, "kitchen", filter={"must": {"key": "section", "match": {"value": "operations"}}}) == set()
+
+
+def test_neither_several_texts_nor_groups_widen_what_a_bound_key_sees(client):
+    def groups(**body):
+        reply = client.post("/v1/search", json={"group_by": "document", **body}, headers=bearer("acme")).json()
+        return [{group["doc_id"] for group in one["groups"]} for one in reply.get("results", [reply])]
+
+    assert groups(query="offset of a partition") == [{"docs/1", "docs/2"}]
+    assert groups(queries=["offset of a partition", "plums"]) == [{"docs/1", "docs/2"}] * 2
+
+
+def waited(client, name, document, version):
+    wait_for = {"doc_id": document, "min_version": version, "timeout_ms": 0}
+    return client.post("/v1/search", json={"query": "topic", "wait_for": wait_for}, headers=bearer(name))
+
+
+def test_a_bound_key_waits_for_its_own_documents_and_is_told_no_version(client):
+    assert waited(client, "acme", "docs/2", 2).status_code == 200
+    bound, whole = waited(client, "acme", "docs/2", 3), waited(client, "whole", "docs/2", 3)
+    assert (bound.status_code, whole.status_code) == (504, 504)
+    assert bound.json()["error"] == {
+        "message": "What wait_for names is not applied yet.",
+        "type": "server_error",
+        "param": "wait_for",
+        "code": "not_applied",
+    }
+    assert "reached" not in bound.json()
+    assert whole.json()["reached"] == 2
+
+
+@pytest.mark.parametrize("version", [0, 2, 3, 4])
+def test_a_bound_key_cannot_tell_by_waiting_whether_somebody_elses_document_is_there(client, version):
+    assert waited(client, "whole", "docs/3", version).status_code == (504 if version > 3 else 200)
+    others, nobodys = (waited(client, "acme", document, version) for document in ("docs/3", "docs/99"))
+    assert (others.status_code, others.content) == (nobodys.status_code, nobodys.content)
+    assert others.status_code == 504
 
 
 def test_a_bound_key_finds_as_many_of_its_own_as_it_asks_for(client):

@@ -88,6 +88,21 @@ def test_a_request_is_answered_at_its_deadline_and_its_place_is_free_when_its_wo
     assert 'embedstream_searches_total{outcome="late"} 1.0' in page
 
 
+def test_what_waits_for_a_change_ends_with_its_request(held):
+    """Not when its own patience does, which is longer than this test's."""
+    service = held(replace(PATIENT, concurrency=1))
+    wait = {**AT_ONCE, "wait_for": {"doc_id": "docs/1", "min_version": 2, "timeout_ms": 60_000}}
+    late = service.ask(wait, **{"X-Request-Timeout-Ms": "10"})
+    assert late.status_code == 504
+    wait_for(lambda: service.ask(AT_ONCE).status_code == 200, "the place")
+
+
+def test_a_wait_is_over_when_its_own_time_is(held):
+    wait = {**AT_ONCE, "wait_for": {"doc_id": "docs/1", "min_version": 2, "timeout_ms": 10}}
+    refused = held().ask(wait)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (504, "not_applied")
+
+
 def test_a_client_may_ask_for_its_answer_sooner_but_not_later(held):
     service = held(Limits(deadline_s=0.2))
     assert service.ask(HOLD, **{"X-Request-Timeout-Ms": "10"}).status_code == 504

@@ -117,6 +117,37 @@ def test_a_search_waits_for_the_version_that_it_names(world, serve):
     assert "does not see the bus" in client.post("/v1/search", json=body).json()["error"]["message"]
 
 
+class AppliedUpTo:
+    """Every partition of every source, up to one offset."""
+
+    def __init__(self, offset):
+        self.offset = offset
+
+    def look(self, change):
+        return lambda: change.offset <= self.offset
+
+
+def test_an_offset_is_waited_for_at_whoever_feeds_the_collection_that_is_searched(world, serve):
+    """Two pairs feed the index while it is upgraded, and one of them lags behind."""
+    old = world.build()
+    new_encoder = HashEncoder(128, salt="new")
+    new = world.build(new_encoder, live=False)
+    names = [collection_name("docs", made.fingerprint, 1) for made in (old, new)]
+    applied = dict(zip(names, (AppliedUpTo(9), AppliedUpTo(5)), strict=True))
+    client = serve(world.service(world.encoder, new_encoder, applied=applied))
+
+    def asked(offset):
+        wait_for = {"source": "docs", "partition": 0, "offset": offset, "timeout_ms": 0}
+        return client.post("/v1/search", json={"query": "topic", "wait_for": wait_for})
+
+    assert asked(9).status_code == 200
+    world.catalog.switch_alias("docs", *names)
+    assert asked(5).status_code == 200
+    refused = asked(9)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (504, "not_applied")
+    assert refused.headers["x-embedding-collection"] == names[1]
+
+
 def test_a_pinned_contract_that_differs_is_refused_with_both(world, serve):
     contract = world.build()
     client = serve(world.service())
@@ -196,7 +227,11 @@ def test_an_index_that_is_away_is_unavailable_for_as_long_as_it_asks(world, serv
     client = serve(world.service(catalog=AwayCatalog()))
     reply = client.post("/v1/search", json={"query": "topic"})
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "7")
-    assert client.get("/readyz").json() == {"ready": False, "why": "The index does not answer."}
+    assert client.get("/readyz").json() == {
+        "ready": False,
+        "why": "The index does not answer.",
+        "collections": [],
+    }
 
 
 def test_a_service_with_another_model_of_the_same_width_does_not_start(world):

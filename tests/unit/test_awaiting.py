@@ -18,10 +18,12 @@ from serving.awaiting import (
 )
 from stream.claim import Claim
 from stream.errors import Misuse
+from stream.filter import equals
 from stream.points import State
 from stream.ports import Committed, Outgoing, Partition
 
 DOCS, OTHER = Fingerprint("docs-header"), Fingerprint("other-header")
+ABSENT = "Document docs/1 is not in the index"
 CDC, CHUNKS = Partition("cdc", 1), Partition("chunks", 0)
 
 
@@ -41,8 +43,7 @@ def there(index, version):
 
 
 def test_a_document_that_is_not_there_is_waited_for(index):
-    outcome = there(index, 1)
-    assert outcome == NotYet("Document docs/1 is not in the index; version 1 is not wholly applied yet.", None)
+    assert there(index, 1) == NotYet(f"{ABSENT}; version 1 is not wholly applied yet.", None)
 
 
 def test_a_version_is_there_once_it_or_a_newer_one_is(index):
@@ -82,6 +83,23 @@ def test_old_marks_and_other_documents_do_not_count(index):
     assert there(index, 4) is not None
 
 
+def test_a_document_that_the_waiter_may_not_see_is_as_one_that_is_not_there(index):
+    index.write([put("a", 3, count=1, tenant="acme")])
+
+    def seen_by(tenant, version=3):
+        change = DocumentVersion(DocId("docs/1"), Version(version))
+        return look_for(WaitFor(change, 1, among=equals("tenant", tenant)), index, None)()
+
+    assert seen_by("acme") is None
+    assert seen_by("acme", 4).reached == 3
+    assert seen_by("other") == NotYet(f"{ABSENT}; version 3 is not wholly applied yet.")
+    index.write([put("b", 4, count=1, tenant="other"), mark("a", 4, tenant="other")])
+    assert seen_by("other", 4) is None
+    assert seen_by("acme", 4) == NotYet(f"{ABSENT}; version 4 is not wholly applied yet."), "by the newest write"
+    index.write([mark("b", 5, state=State.DELETED, tenant="other")])
+    assert seen_by("other", 5) is None
+
+
 # --- an offset of the source
 
 
@@ -118,7 +136,7 @@ class World:
 
     def look(self, offset=4, source="docs", partition=1):
         applied = AppliedOnTheBus(
-            self.topics,
+            lambda: self.topics,
             sources={"docs": "cdc", "other": "cdc"},
             accepted={"docs": DOCS, "other": OTHER},
             chunk_topic="chunks",

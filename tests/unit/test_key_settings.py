@@ -10,6 +10,7 @@ from compose.roles import warn_of_open_keys
 from compose.settings import load
 from serving.keys import ApiKey, digest_of
 from serving.limits import Limits
+from serving.request import RequestRules
 from stream.errors import Misuse
 
 SECRET = "planted-0123456789abcdef"
@@ -71,8 +72,20 @@ def test_without_keys_the_service_is_open_and_has_the_documented_limits(read):
 
 
 def test_every_limit_reaches_the_service(read):
-    query = read("[query]\nmax_texts = 5\nmax_body_bytes = 2048\nconcurrency = 3\ndeadline_ms = 1500\n").query
-    assert query.limits == Limits(5, 2048, 3, 1.5)
+    query = read("[query]\nmax_texts = 5\nmax_body_bytes = 9999999\nconcurrency = 3\ndeadline_ms = 1500\n").query
+    assert query.limits == Limits(5, 9_999_999, 3, 1.5)
+
+
+def test_every_rule_of_a_search_reaches_the_service(read):
+    query = read("[query]\nmax_queries = 5\nmax_text_chars = 100\nmax_limit = 7\n").query
+    assert query.rules({"year": "integer"}) == RequestRules(100, 5, 7, fields={"year": "integer"})
+    assert read().query.rules({}) == RequestRules()
+
+
+def test_a_body_may_be_as_large_as_the_largest_search(read):
+    assert read("[query]\nmax_queries = 1000\n").query.limits.max_body_bytes > 1000 * 8192 * 12
+    short = "[query]\nmax_queries = 1\nmax_text_chars = 1000\n"
+    assert read(f"{short}max_body_bytes = 300000\n").query.limits.max_body_bytes == 300_000
 
 
 def test_a_key_is_kept_without_its_secret(read):
@@ -142,6 +155,13 @@ def test_what_binds_a_key_may_come_from_the_environment(read):
         ),
         (key(more="concurrency = 0"), "`query.key.0.concurrency` is 0 (a whole number), but at least 1 is expected."),
         (key(more="tenant = 'acme'"), "`query.key.0.tenant` is not a known key"),
+        (
+            "[query]\nmax_body_bytes = 4000000\nmax_text_chars = 10000\n",
+            (
+                "`query.max_body_bytes` is 4000000, and a search of 32 texts (max_queries) of 10000 characters "
+                "(max_text_chars) may have 4102272; raise it, lower one of the others, or leave it out."
+            ),
+        ),
         ("[query]\ndeadline_ms = 0\n", "`query.deadline_ms` is 0 (a whole number), but at least 1 is expected."),
     ],
 )

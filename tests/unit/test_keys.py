@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 
 from serving import keys as keys_module
 from serving.keys import ApiKey, digest_of, holder, presented
+from stream.errors import Misuse
 
 SECRETS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
 
@@ -24,6 +25,11 @@ def test_a_secret_opens_the_key_it_is_of_and_nothing_else(secrets, shown):
     assert holder(keys, shown) is expected
     for key, secret in zip(keys, secrets, strict=True):
         assert holder(keys, secret) is key
+
+
+def test_a_key_that_is_bound_to_no_value_is_no_key():
+    with pytest.raises(Misuse, match="API key 'client' is bound to no value of tenant"):
+        ApiKey("client", digest_of("secret"), {"tenant": ()})
 
 
 @pytest.mark.parametrize("shown", ["first", "second", "third", "none", ""])

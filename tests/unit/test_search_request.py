@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.identity import DocId, Version
 from serving.awaiting import DocumentVersion, SourceOffset, WaitFor
+from serving.limits import Limits
 from serving.request import RequestRules
 from serving.search import Question
 from stream.errors import Misuse
@@ -13,7 +14,7 @@ from stream.filter import both, equals, holds
 
 RULES = RequestRules(
     max_text_chars=50,
-    max_texts=3,
+    max_queries=3,
     max_limit=20,
     fields={"section": "keyword", "year": "integer", "draft": "boolean", "rank": "float", "updated_at": "datetime"},
 )
@@ -184,14 +185,14 @@ def test_any_body_is_a_question_or_one_sentence(body):
     else:
         assert all(text.strip() for text in question.texts)
         assert 1 <= question.limit <= 20
-        assert len(raw) <= RULES.max_body_bytes
         return
     assert refused.endswith(".")
     assert not refused.startswith("Traceback")
 
 
-def test_no_question_within_the_rules_is_larger_than_the_body_that_is_read():
-    texts = ["\\u0001" * 50] * 3
-    body = '{"queries": ["' + '", "'.join(texts) + '"]}'
-    assert RULES.question(body.encode()).texts == ("\1" * 50,) * 3
-    assert len(body) <= RULES.max_body_bytes
+@pytest.mark.parametrize("character", ["\x01", "\U0001f600"], ids=["control", "beyond the plane"])
+def test_all_the_texts_that_there_may_be_fit_into_a_body_however_they_are_escaped(character):
+    body = json.dumps({"queries": [character * 50] * 3})
+    assert RULES.question(body.encode()).texts == (character * 50,) * 3
+    assert len(body) <= RULES.largest_body_bytes
+    assert RequestRules().largest_body_bytes <= Limits().max_body_bytes
