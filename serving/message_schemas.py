@@ -100,7 +100,7 @@ _MODEL = _named(
 )
 
 _LAG: Schema = {
-    **obj({"chunker": _or_null("integer", minimum=0), "embedder": _or_null("integer", minimum=0)}),
+    **obj({"chunker": or_null("integer", minimum=0), "embedder": or_null("integer", minimum=0)}),
     "type": ["object", "null"],
     "description": "Records before the chunkers and the embedders; null where it is not known.",
 }
@@ -110,12 +110,12 @@ _THROUGHPUT: Schema = {
     "description": "Chunks a second over the last seconds; null where it is not known.",
 }
 _UPGRADE_SIDE = obj(
-    {"collection": _TEXT, "contract": _TEXT, "model": _TEXT, "points": _or_null("integer", minimum=0)}
+    {"collection": TEXT, "contract": TEXT, "model": TEXT, "points": or_null("integer", minimum=0)}
 )
 _UPGRADE: Schema = {
     **obj(
         {
-            "change": _TEXT,
+            "change": TEXT,
             "step": {"enum": list(get_args(UpgradeStep))},
             "done": {"type": "number", "minimum": 0, "maximum": 1, "description": "Of the replay."},
             "before": _UPGRADE_SIDE,
