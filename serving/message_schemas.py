@@ -109,9 +109,7 @@ _THROUGHPUT: Schema = {
     "type": ["object", "null"],
     "description": "Chunks a second over the last seconds; null where it is not known.",
 }
-_UPGRADE_SIDE = obj(
-    {"collection": TEXT, "contract": TEXT, "model": TEXT, "points": or_null("integer", minimum=0)}
-)
+_UPGRADE_SIDE = obj({"collection": TEXT, "contract": TEXT, "model": TEXT, "points": or_null("integer", minimum=0)})
 _UPGRADE: Schema = {
     **obj(
         {
