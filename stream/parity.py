@@ -1,7 +1,7 @@
 """Whether two collections hold the same documents at the same versions: the older pair's and the next one's.
 
-Both are fed from the same CDC topics, so a document has the same version in both whatever it was cut by, and is
-deleted in both or in neither. Where both are cut alike its live chunks have the same ids, too. What is held of a
+Both are fed from the same CDC topics, so a document with text has the same version in both whatever it was cut by,
+and one without is live in neither. Where both are cut alike its live chunks have the same ids, too. What is held of a
 document is a few numbers, so many fit into memory at once; where not all do, they are compared in *portions*, by a
 digest of their names.
 
@@ -43,7 +43,13 @@ class Standing:
         )
 
     def equals(self, other: "Standing", *, cut_alike: bool) -> bool:
-        """Whether both say the same of the document. Counts and ids are compared only where both are cut alike."""
+        """Whether both say the same of the document. Counts and ids are compared only where both are cut alike.
+
+        Of one that is in neither their versions say nothing: a delete and the tombstone behind it are two records and
+        one delete, and a chunker that reads them together publishes the later version alone.
+        """
+        if not self.live and not other.live:
+            return True
         same = self.version == other.version and bool(self.live) == bool(other.live)
         return same and (not cut_alike or (self.live, self.chunks) == (other.live, other.chunks))
 

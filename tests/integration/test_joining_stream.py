@@ -67,7 +67,7 @@ def test_the_chunkers_hear_of_it_first(stream):
     after = stream.points(None)
     assert {id_: after[id_] for id_ in before} == before
     assert successor.chunks("embedded") == NOTES
-    hits = successor.search("Note", filter={"colour": "red"}, limit=50)
+    hits = successor.search("Note", filter={"must": [{"key": "colour", "match": {"value": "red"}}]}, limit=50)
     assert {hit["doc_id"] for hit in hits} == {f"notes/{number}" for number in range(1, NOTES, 2)}
 
 

@@ -61,6 +61,7 @@ def test_a_lost_or_newer_point_of_a_document_makes_it_a_suspect(points, data):
     document = victim.payload["doc_id"]
     before, after = standings(points, Portion()), standings(others, Portion())
     assert suspects(before, after, cut_alike=True) == [document]
+    assert after.get(document, ABSENT).live < before[document].live
     newer = point(document, victim.id, 9, State.LIVE)
     assert suspects(before, standings([*others, newer], Portion()), cut_alike=False) == [document]
 
@@ -70,7 +71,8 @@ def test_cut_otherwise_only_version_and_presence_count(before, after):
     for document in {one.payload["doc_id"] for one in (*before, *after)}:
         stands = [standings(points, Portion()).get(document, ABSENT) for points in (before, after)]
         one, other = stands
-        wanted = one.version == other.version and (one.live > 0) == (other.live > 0)
+        alive = one.live > 0 or other.live > 0
+        wanted = not alive or (one.version == other.version and one.live > 0 and other.live > 0)
         assert one.equals(other, cut_alike=False) == wanted
 
 
@@ -87,6 +89,15 @@ def test_what_the_points_of_one_document_say():
     )
     assert (said.version, said.live, said.deleted) == (5, 1, False)
     assert standing_of([]) == Standing() == ABSENT
+
+
+def test_a_delete_and_its_tombstone_are_one_delete_at_either_version():
+    document = DOCUMENTS[0]
+    own = document_point_id(document)
+    before, after = ([point(document, own, version, State.DELETED)] for version in (30, 31))
+    assert suspects(standings(before, Portion()), standings(after, Portion()), cut_alike=True) == []
+    live = [point(document, CHUNKS[document][0], 29, State.LIVE)]
+    assert suspects(standings(before, Portion()), standings(live, Portion()), cut_alike=False) == [document]
 
 
 def test_a_point_of_no_document_is_left_out():
