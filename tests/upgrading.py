@@ -35,7 +35,7 @@ class Upgrade:
     def asked(self, name, *more):
         """The exit status, what was printed as JSON, and everything that was said."""
         process = self.command(name, "--json", *more)
-        status, said = process.ended(2 * PATIENCE_S), process.said()
+        status, said = process.ended(4 * PATIENCE_S), process.said()
         return status, json.loads(said[said.index("{\n") :]) if "{\n" in said else {}, said
 
     def done(self, name, *more):

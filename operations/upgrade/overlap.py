@@ -12,7 +12,7 @@ from stream.ports import VectorIndex
 from stream.sample import Sample
 
 DOCUMENTS = 10
-_MOST_HITS = 320
+_FIRST_HITS, _MOST_HITS = 4 * DOCUMENTS, 32 * DOCUMENTS
 _QUERY_CHARS = 160
 Encode = Callable[[Sequence[str]], Sequence[DenseVector]]
 
@@ -60,7 +60,7 @@ def _found(searched: Searched, queries: Sequence[str]) -> list[list[str]]:
 
 def _documents(index: VectorIndex, vector: DenseVector) -> list[str]:
     """The best documents, at most ten; hits are asked for until there are so many, or no more."""
-    limit = DOCUMENTS
+    limit = _FIRST_HITS
     while True:
         hits = index.search(vector, limit)
         found = list(dict.fromkeys(str(hit.payload.get("doc_id")) for hit in hits))

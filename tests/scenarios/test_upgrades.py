@@ -16,6 +16,8 @@ from upgrading import Upgrade
 pytestmark = pytest.mark.kafka
 
 STEADY, CHANGING, DOOMED = range(40), range(100, 140), range(200, 220)
+_PAUSE_S = 0.1
+"""Between two changes: the clients take what two cores have, and an upgrade has to catch up beside them."""
 OTHER_MODEL = {"encoding": {"model": "hash:32"}}
 OTHER_CHUNKING = {"chunking": {"min_tokens": 6, "max_tokens": 16}}
 
@@ -45,11 +47,11 @@ class Writer:
         self.stream.put({"id": number}, change)
 
     def _run(self):
-        while not self._stopping.wait(0.03):
+        while not self._stopping.wait(_PAUSE_S):
             number = self.dice.choice(CHANGING)
             self.put(number, sentences(self.dice.randint(1, 4), f"row {number} at {self.writes}"))
             self.writes += 1
-            if self.doomed and self.writes % 12 == 0:
+            if self.doomed and self.writes % 5 == 0:
                 self.put(self.doomed.pop(), None)
 
     def __enter__(self):
@@ -62,14 +64,15 @@ class Writer:
         self.stream.flush()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("changed", [OTHER_MODEL, OTHER_CHUNKING], ids=["model", "chunking"])
 def test_forward_back_and_forward_again_under_load(new_stream, changed):
-    stream = new_stream()
+    stream = new_stream(embedder={"flush_interval_s": 1.0})
     stream.create()
     writer = Writer(stream)
     writer.begin()
     upgrade = Upgrade(stream, **changed)
-    running = upgrade.run()
+    running = upgrade.start().ready()
     stream.drained()
     old, new = upgrade.before.contract.fingerprint, upgrade.after.contract.fingerprint
     steady = {f"docs/{number}": text_of(number) for number in STEADY}
@@ -91,6 +94,6 @@ def test_forward_back_and_forward_again_under_load(new_stream, changed):
     assert all(gate["passed"] for gate in verified["gates"])
     found = {hit["doc_id"] for number in DOOMED for hit in upgrade.searched(f"row {number}")["hits"]}
     assert not found & {f"docs/{number}" for number in DOOMED}, "both have passed a watermark behind the deletes"
-    running.stop()
+    assert running.stop() == 0
     audit = stream.command("audit", "--all-vectors", **changed)
     assert audit.ended() == 0, audit.said()
