@@ -2,7 +2,8 @@
 
 It keeps the promises that the rest relies on: topics are made by whoever knows their settings, never by being asked
 for (``auto.create.topics.enable=false``), records up to 20 MiB pass, a dead member leaves its group after 6 s, and an
-abandoned transaction is ended within a second of its time-out. Topics survive SIGKILL and ``down``.
+abandoned transaction is ended within a second of its time-out. Topics survive SIGKILL and ``down``, and so do groups
+(see ``fence``).
 
 Formatting the storage is not atomic, so its completion is marked by a file of ours; without the mark nothing was ever
 served from that storage, and it is formatted afresh.
@@ -16,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compose.native import jars, records
+from compose.native import fence, jars, records
+from compose.native.fence import Fence
 from compose.native.listeners import PLAIN_ONLY, Access
 from compose.native.ports import LOOPBACK, Ports, answers
 from compose.native.processes import Child
@@ -44,6 +46,11 @@ class Kafka:
     @property
     def child(self) -> Child:
         return Child("kafka", self.folder)
+
+    @property
+    def controller(self) -> Fence:
+        """The controller that may run alone before the broker does."""
+        return Fence(Child("controller", self.folder))
 
     @property
     def bootstrap(self) -> str | None:
@@ -76,8 +83,11 @@ class Kafka:
         settings = self.folder / "server.properties"
         doors = {door.name: (door.protocol, self.ports.claim(f"kafka {door.name}")) for door in self.access.listeners}
         properties = {**_properties(self.folder / "data", port, controller, doors), **self.access.properties()}
-        records.replace(settings, "".join(f"{key}={value}\n" for key, value in properties.items()))
+        records.replace(settings, _lines(properties))
         self._format(class_path, settings, on_progress)
+        if fence.needed(self.folder / "data"):
+            on_progress("telling Kafka's controller that its broker was killed")
+            self._fence(class_path, properties)
         on_progress(f"starting Kafka on {LOOPBACK}:{port}")
         options = (
             *jvm_options(self.heap_mb, self.child.mark),
@@ -123,6 +133,14 @@ class Kafka:
             )
         formatted.touch()
 
+    def _fence(self, class_path: jars.ClassPath, broker: Mapping[str, object]) -> None:
+        settings = self.folder / "controller.properties"
+        records.replace(settings, _lines(fence.properties(broker)))
+        options = (*jvm_options(self.heap_mb, self.controller.child.mark), fence.LOGGED)
+        self.controller.hold(
+            class_path.command("kafka.Kafka", str(settings), options=options), environment=class_path.environment()
+        )
+
     def _run(self, command: Sequence[str], class_path: jars.ClassPath) -> "subprocess.CompletedProcess[str]":
         try:
             return subprocess.run(  # noqa: S603 — our own Java with our own arguments
@@ -159,6 +177,10 @@ def jvm_options(heap_mb: int, mark: str | None = None) -> tuple[str, ...]:
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
     )
+
+
+def _lines(properties: Mapping[str, object]) -> str:
+    return "".join(f"{key}={value}\n" for key, value in properties.items())
 
 
 def _has_a_broker(bootstrap: str) -> bool:
@@ -210,8 +232,8 @@ def _properties(data: Path, port: int, controller: int, doors: Mapping[str, tupl
         "group.consumer.session.timeout.ms": SESSION_TIMEOUT_MS,
         "group.consumer.min.heartbeat.interval.ms": 1_000,
         "group.consumer.heartbeat.interval.ms": 1_000,
-        # The controller shares this process: a broker that was killed may register again soon.
+        # A broker that starts is let in at its next beat. Its session is left at 9 s: one that is given up while it
+        # only stalls would read its groups twice (see ``fence``).
         "broker.heartbeat.interval.ms": 500,
-        "broker.session.timeout.ms": 3_000,
         "transaction.abort.timed.out.transaction.cleanup.interval.ms": 1_000,
     }

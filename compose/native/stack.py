@@ -117,6 +117,7 @@ class Stack:
         if not self.folder.exists():
             return ()
         with self._locked():
+            self._kafka.controller.child.stop()
             return tuple(child.name for child in reversed(self._children()) if child.stop())
 
     def remove(self) -> None:

@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from compose.native import records
 from compose.native.kafka import Kafka
 from compose.native.ports import Ports
+from compose.native.processes import Child
 from compose.native.stack import Stack
 from stream.errors import Fatal, Misuse
 
@@ -65,6 +66,32 @@ def test_topics_survive_a_killed_broker_at_the_same_address(stack, unique_name):
     os.kill(pid_of(stack), signal.SIGKILL)
     assert stack.up().kafka == address
     assert topic in topics(address)
+
+
+def test_a_killed_broker_is_given_up_before_it_starts_again_and_a_stopped_one_needs_it_not(stack):
+    stack.up()
+    os.kill(pid_of(stack), signal.SIGKILL)
+    said = []
+    Stack(stack.folder, said.append).up()
+    assert any("broker was killed" in line for line in said)
+    assert "Fencing broker 1" in (stack.folder / "kafka" / "controller.log").read_text()
+    assert not (stack.folder / "kafka" / "controller.pid").exists()
+    stack.down()
+    said.clear()
+    Stack(stack.folder, said.append).up()
+    assert not any("broker was killed" in line for line in said)
+
+
+def test_an_up_that_was_killed_at_the_fence_leaves_nothing_to_the_next(stack, wait_until):
+    address = stack.up().kafka
+    os.kill(pid_of(stack), signal.SIGKILL)
+    controller = Child("controller", stack.folder / "kafka")
+    controller.log.unlink(missing_ok=True)
+    with subprocess.Popen([sys.executable, "-c", UP, str(stack.folder)]) as half:
+        wait_until(controller.log.exists, 60, "the controller alone")
+        half.kill()
+    assert stack.up().kafka == address
+    assert controller.find() is None
 
 
 def test_topics_survive_down_and_up(stack, unique_name):
