@@ -298,12 +298,13 @@ def run_query(
 
 
 def _prepare(live: LiveIndex, catalog: IndexCatalog, collections: Iterable[str]) -> None:
-    """Whichever collection may be searched next is opened as soon as it exists; one that cannot be is told by
-    ``/readyz``, which lists those that are.
+    """Whichever collection may be searched next is opened as soon as it exists, and forgotten once it is dropped; one
+    that cannot be opened is told by ``/readyz``, which lists those that are.
     """
-    waiting = [collection for collection in collections if collection not in live.prepared]
     try:
-        for collection in waiting and sorted({*waiting} & {*catalog.collections()}):
+        there = {*catalog.collections()}
+        live.keep(there)
+        for collection in sorted({*collections} & there):
             live.prepare(collection)
     except (Outage, Fatal) as error:
         _LOG.warning("The collection that may be searched next cannot be opened: %s", error)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.identity import DocId, Fingerprint, Version
-from serving.refusal import nearest
+from serving.wording import nearest
 from stream.caught_up import behind
 from stream.errors import Misuse
 from stream.filter import Filter, holds

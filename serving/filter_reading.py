@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from serving.refusal import nearest, shown
 from serving.whole_number import whole
+from serving.wording import nearest, shown
 from stream.errors import Misuse
 from stream.filter import (
     EXACT,

@@ -10,7 +10,7 @@ after that, and nobody at all where no encoder at hand keeps the new one's contr
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from serving.batcher import QueryBatcher
@@ -110,6 +110,11 @@ class LiveIndex:
         encoder of this process keeps its contract, and where it does not exist.
         """
         self._open(collection)
+
+    def keep(self, collections: Collection[str]) -> None:
+        """Forgets every other one: what is made again under the name of one that was dropped is opened anew."""
+        with self._lock:
+            self._handles = {name: handle for name, handle in self._handles.items() if name in collections}
 
     def current(self) -> IndexHandle:
         """The handle for one request.

@@ -29,9 +29,9 @@ from schemas.identity import DocId, Version
 from schemas.strict_json import INT64_MAX
 from serving.awaiting import DocumentVersion, SourceOffset, WaitFor
 from serving.filter_reading import read_filter
-from serving.refusal import nearest, shown
 from serving.search import Question
 from serving.whole_number import whole
+from serving.wording import nearest, shown
 from stream.errors import Misuse
 from stream.filter import Filter, both, equals
 from stream.ports import FieldType
