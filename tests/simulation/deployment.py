@@ -2,7 +2,8 @@
 
 ``FIRST`` is the pair that is searched at first. ``SAME_CHUNKS`` has another encoding and reads the same chunk events;
 ``OTHER_CHUNKS`` has another chunking besides, and a chunker group of its own that writes into the same topic. Texts
-are a few words each: under the first chunking every word is a chunk, under the other one every two.
+are a few words each: under the first chunking every word is a chunk, under the other one every two. ``RECUT`` stands
+in its place in some histories: it has the first encoding, and copies the vectors of chunks that both have.
 """
 
 from functools import cache
@@ -65,10 +66,11 @@ class RememberingCutter(Cutter):
 
 
 class Pair:
-    """A contract and its groups. ``chunkers`` names the pair whose chunkers write its events."""
+    """A contract and its groups. ``chunkers`` names the pair whose chunkers write its events, ``replaces`` the one of
+    whose vectors it makes use."""
 
-    def __init__(self, name, tokens, salt, chunkers=None):
-        self.name, self.chunkers = name, chunkers or name
+    def __init__(self, name, tokens, salt, chunkers=None, replaces=None):
+        self.name, self.chunkers, self.replaces = name, chunkers or name, replaces
         self.model = RememberedEncoder(salt)
         chunking = ChunkingContract("fixed", 0, tokens, 0, 0, self.model.contract.tokenizer)
         self.contract = Contract(chunking, self.model.contract, (SOURCE.mapping,))
@@ -86,4 +88,5 @@ class Pair:
 FIRST = Pair("first", 1, "old")
 SAME_CHUNKS = Pair("same-chunks", 1, "new", chunkers="first")
 OTHER_CHUNKS = Pair("other-chunks", 2, "new")
-PAIRS = (FIRST, SAME_CHUNKS, OTHER_CHUNKS)
+RECUT = Pair("recut", 2, "old", replaces=FIRST)
+PAIRS = (FIRST, SAME_CHUNKS, OTHER_CHUNKS, RECUT)

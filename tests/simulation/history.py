@@ -13,7 +13,17 @@ import random
 from dataclasses import dataclass
 
 from simulation import operators
-from simulation.deployment import CHUNKS, FIRST, LETTERS, OTHER_CHUNKS, PARTITIONS, SAME_CHUNKS, SOURCE, Encoder
+from simulation.deployment import (
+    CHUNKS,
+    FIRST,
+    LETTERS,
+    OTHER_CHUNKS,
+    PARTITIONS,
+    RECUT,
+    SAME_CHUNKS,
+    SOURCE,
+    Encoder,
+)
 from simulation.eager_group import EagerGroup
 from simulation.events import Events
 from simulation.laws import Laws, Violation
@@ -107,7 +117,10 @@ class History(Events):
         self.searcher = operators.Searcher(self)
 
     def _other_pairs(self):
-        return [pair for pair in (SAME_CHUNKS, OTHER_CHUNKS) if pair.name in self.has]
+        others = [pair for pair in (SAME_CHUNKS, OTHER_CHUNKS) if pair.name in self.has]
+        # By dice of its own: what else a seed decides stays as it was.
+        recut = random.Random(f"recut {self.seed}").random() < 0.5
+        return [RECUT if recut and pair is OTHER_CHUNKS else pair for pair in others]
 
     # --- what its processes ask ---
 

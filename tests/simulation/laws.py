@@ -199,16 +199,27 @@ class Laws:
         table.watch = _Watch(self, pair, table)
         return table
 
-    def watched_encoder(self, pair, encoder, index):
-        """The encoder of one process; every text that it is given is looked at."""
-        return _WatchedEncoder(self, pair, encoder, index)
+    def pass_on_damage(self, pair, document):
+        """What somebody damaged elsewhere was copied, and is for an audit of this collection to find."""
+        self.damaged.add((pair, document))
+        self._world.to_repair.add((pair, document))
 
-    def is_wanted(self, pair, text, found_live):
-        """Whether some chunk with this text was not live when its document was read, or is to be made anew."""
+    def watched_encoder(self, pair, encoder, index, replaced):
+        """The encoder of one process; every text that it is given is looked at."""
+        return _WatchedEncoder(self, pair, encoder, index, replaced)
+
+    def is_wanted(self, pair, text, index, replaced):
+        """Whether some chunk with this text is to be made anew, or was neither live when its document was read nor to
+        be copied.
+        """
+        copied = replaced.points_live if replaced else {}
         return any(
             text == embedded_text(None, chunk.text)
-            and (chunk.id not in live or (document, event.version, pair.collection) in self.recomputed)
-            for document, live in found_live.items()
+            and (
+                not (chunk.id in live or copied.get(chunk.id))
+                or (document, event.version, pair.collection) in self.recomputed
+            )
+            for document, live in index.found_live.items()
             for event in self._known.get((document, pair.header), ())
             for chunk in event.chunks
         )
@@ -278,9 +289,7 @@ class _Watch:
         before, stood = self._versions(document), self._stored(document)
         self._check_agreement(document, write)
         if isinstance(write, Put):
-            text = embedded_text(None, write.payload["text"])
-            if not np.array_equal(write.vector.values, self.pair.model.encode("passage", [text])[0].values):
-                raise Violation(f"no mix: {self.pair} was given a vector of another contract for {document}")
+            self._check_vector(document, write)
         self._apply(write)
         after = self._versions(document)
         if self._stored(document) != stood:
@@ -301,6 +310,14 @@ class _Watch:
             if (self.pair, payload["doc_id"]) in self.laws.damaged:
                 self.resync(payload["doc_id"])
             self._check(payload["doc_id"], None)
+
+    def _check_vector(self, document, write):
+        text = embedded_text(None, write.payload["text"])
+        if np.array_equal(write.vector.values, self.pair.model.encode("passage", [text])[0].values):
+            return
+        if (self.pair.replaces, document) not in self.laws.damaged:
+            raise Violation(f"no mix: {self.pair} was given a vector of another contract for {document}")
+        self.laws.pass_on_damage(self.pair, document)
 
     def _check_agreement(self, document, write):
         """DESIGN 5: two writes of one id at one version agree in state."""
@@ -347,8 +364,8 @@ class _Watch:
 class _WatchedEncoder:
     """Stands between an embedder and its encoder."""
 
-    def __init__(self, laws, pair, inner, index):
-        self._laws, self._pair, self._inner, self._index = laws, pair, inner, index
+    def __init__(self, laws, pair, inner, index, replaced):
+        self._laws, self._pair, self._inner, self._index, self._replaced = laws, pair, inner, index, replaced
         self.contract = inner.contract
 
     def count_tokens(self, kind, texts):
@@ -356,7 +373,7 @@ class _WatchedEncoder:
 
     def encode(self, kind, texts):
         for text in texts:
-            if not self._laws.is_wanted(self._pair, text, self._index.found_live):
+            if not self._laws.is_wanted(self._pair, text, self._index, self._replaced):
                 raise Violation(f"no waste: {text!r} was embedded again, though it is live wherever it belongs")
         return self._inner.encode(kind, texts)
 

@@ -12,6 +12,7 @@ Nothing is decided here about documents: every effect is the shipped adapter's o
 """
 
 import threading
+from dataclasses import dataclass
 from enum import Enum
 
 from stored_state import singles
@@ -120,6 +121,16 @@ class UnreliableProducer(MemoryProducer):
             super().send([record])
 
 
+@dataclass(frozen=True)
+class OpenedCatalog:
+    """Of one collection, opened by one process."""
+
+    index: "UnreliableIndex"
+
+    def open(self, _name):
+        return self.index
+
+
 class UnreliableIndex:
     """One process's view of a collection: ``VectorIndex`` as far as an embedder uses it."""
 
@@ -129,6 +140,8 @@ class UnreliableIndex:
         self._process = process
         self.found_live = {}
         """Document → the ids that were live when this process last looked, for the law against waste."""
+        self.points_live = {}
+        """Id → whether that point was live when this process last asked for it."""
 
     def read(self, documents):
         self._process.step("index.read")
@@ -165,6 +178,14 @@ class UnreliableIndex:
         for mark in marks:
             self._process.step("index.discard")
             self._inner.discard([mark])
+
+    def points(self, ids, *, with_vectors=False):
+        self._process.step("index.points")
+        found = self._inner.points(ids, with_vectors=with_vectors)
+        self.points_live.update(dict.fromkeys(ids, False))
+        self.points_live.update({point.id: point.payload["state"] == "live" for point in found})
+        self._process.step("index.points answered")
+        return found
 
     def scroll(self, *, with_vectors=False):
         return self._inner.scroll(with_vectors=with_vectors)

@@ -98,7 +98,8 @@ def damage(world, pair):
 def create_beside(world, pair):
     """The collection of the next contract, which no process may make by itself beside another that is searched."""
     lineage = current_lineages(world.bus.topics(), {SOURCE.topic: SOURCE.name}, CHUNKS.name)
-    record = new_record(pair.contract, lineage, take(world.encoders[pair]))
+    replaces = pair.replaces and pair.replaces.collection
+    record = replace(new_record(pair.contract, lineage, take(world.encoders[pair])), replaces=replaces)
     spec = VectorSpec(pair.model.contract.vector_name, pair.model.contract.dimensions)
     world.catalog.create(pair.collection, spec, SOURCE.fields, record.to_json())
 

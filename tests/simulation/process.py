@@ -8,10 +8,11 @@ evicted while it runs. Whatever ends it by itself is looked at: only a chunker t
 from contextlib import contextmanager, nullcontext
 
 from simulation.deployment import CHUNKS, INDEX, LETTERS, SOURCE
-from simulation.network import Fate, UnreliableBus, UnreliableIndex
+from simulation.network import Fate, OpenedCatalog, UnreliableBus, UnreliableIndex
 from simulation.scheduler import Event
 
 from consumers.chunker import Chunker, ChunkerParts
+from consumers.copying import Copies
 from consumers.embedder import Embedder, EmbedderParts
 from consumers.lineage_watch import LineageWatch, current_lineages
 from consumers.opening import open_for_writing
@@ -153,6 +154,8 @@ class EmbedderProcess(Process):
         threads = world.scheduler.threads(self)
         self.workload = Workload(threads)
         index = UnreliableIndex(world.tables[pair], self)
+        replaced = pair.replaces and UnreliableIndex(world.tables[pair.replaces], self)
+        watched = self.laws.watched_encoder(pair, world.encoders[pair], index, replaced)
         shared = {
             "index": index,
             "producer": bus.producer(),
@@ -163,11 +166,12 @@ class EmbedderProcess(Process):
         pipeline = Pipeline(
             PipelineParts(
                 collection=pair.collection,
-                encoder=ShrinkingEncoder(self.laws.watched_encoder(pair, world.encoders[pair], index), lambda: None),
+                encoder=ShrinkingEncoder(watched, lambda: None),
                 fit_title=pair.cutter.embedded_title,
                 store_text=True,
                 batch_tokens=world.batch_tokens,
                 plan_max_age_s=PLAN_MAX_AGE_S,
+                copies=replaced and Copies(OpenedCatalog(replaced), pair.replaces.collection),
                 **shared,
             ),
             self.workload,
