@@ -195,6 +195,10 @@ class Metrics:
         self._writes.inc(writes)
         self._write_seconds.observe(seconds)
 
+    def watch_queries(self, waiting: Callable[[], int]) -> None:
+        """``waiting`` tells, whenever somebody asks, how many texts of queries wait for the device."""
+        self._queries_waiting.set_function(waiting)
+
     def backlog(self, tokens: int) -> None:
         """Estimated tokens that wait for the device."""
         self._backlog.set(tokens)
@@ -288,6 +292,7 @@ class Metrics:
         }
         self._embedded_texts = self._counter("embedstream_embedding_texts", "Texts embedded for clients.")
         self._embedded_tokens = self._counter("embedstream_embedding_tokens", "Their tokens.")
+        self._queries_waiting = self._gauge("embedstream_queries_waiting", "Texts of queries waiting for the device.")
         self._keys_refused = self._counter("embedstream_keys_refused", "Requests without a known API key.")
         self._build = self._gauge(
             "embedstream_build_info",

@@ -278,6 +278,7 @@ def run_query(
     width = max(pair.profiles.width for pair in pairs.values())
     encoders = [pair.profiles.query for pair in pairs.values()]
     live = LiveIndex(catalog, settings.index.name, encoders, Batching(width=width))
+    metrics.watch_queries(lambda: live.waiting)
     listen = settings.query.listen
     metrics.describe(version=VERSION, role="query", contract=deployment.contract.encoding.fingerprint, collection="")
     warn_of_open_keys(settings.query)

@@ -11,8 +11,7 @@ fails its own caller alone; whatever else an encoder raises reaches every caller
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from stream.errors import Late, Outage, Poison
@@ -44,9 +43,6 @@ class QueryBatcher:
         self._clock = clock
         self._lock = threading.Lock()
         self._line: QueryLine[_Portion] = QueryLine(self._batching)
-        self._callers = 0
-        self._closed = False
-        self._caller_left = threading.Condition(self._lock)
 
     @property
     def waiting(self) -> int:
@@ -57,33 +53,13 @@ class QueryBatcher:
     def encode(self, texts: Sequence[str], deadline: float | None = None) -> Sequence[DenseVector]:
         """One vector a text, in order.
 
-        Raises Late where ``deadline`` (seconds of the clock) passed before the turn of all texts had come, Outage
-        after ``close``, and what the encoder raises.
+        Raises Late where ``deadline`` (seconds of the clock) passed before the turn of all texts had come, and what
+        the encoder raises.
         """
-        with self._calling():
-            found: list[DenseVector] = []
-            for portion in self._batching.portions(texts):
-                found.extend(self._vectors(_Portion(portion, deadline)))
-            return found
-
-    def close(self) -> None:
-        """Refuses new callers and waits until those that are here have their vectors. May be called twice."""
-        with self._lock:
-            self._closed = True
-            self._caller_left.wait_for(lambda: self._callers == 0)
-
-    @contextmanager
-    def _calling(self) -> Iterator[None]:
-        with self._lock:
-            if self._closed:
-                raise Outage("The query service is closing; ask again where it runs.")
-            self._callers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._callers -= 1
-                self._caller_left.notify_all()
+        found: list[DenseVector] = []
+        for portion in self._batching.portions(texts):
+            found.extend(self._vectors(_Portion(portion, deadline)))
+        return found
 
     def _vectors(self, portion: _Portion) -> Sequence[DenseVector]:
         if portion.deadline is not None and portion.deadline <= self._clock():

@@ -105,6 +105,11 @@ class LiveIndex:
         """Collections that could be searched at once, were the alias to mean them."""
         return tuple(sorted(self._handles))
 
+    @property
+    def waiting(self) -> int:
+        """Texts of queries in line, of all encoders."""
+        return sum(encoder.waiting for encoder in self._encoders)
+
     def prepare(self, collection: str) -> None:
         """Opens a collection before the alias means it, so that no search waits for that. Raises Fatal where no
         encoder of this process keeps its contract, and where it does not exist.

@@ -90,6 +90,7 @@ def test_every_family_shows_up_once_used():
     metrics.batch(revisions=2, texts=5, tokens=700, encode_seconds=0.1)
     metrics.written(13, 0.002)
     metrics.backlog(123)
+    metrics.watch_queries(lambda: 4)
     metrics.answered("search", "found", 0.003)
     text = metrics.render().decode()
     for line in (
@@ -105,6 +106,7 @@ def test_every_family_shows_up_once_used():
         "embedstream_encode_seconds_count 1.0",
         "embedstream_index_writes_total 13.0",
         "embedstream_backlog_tokens 123.0",
+        "embedstream_queries_waiting 4.0",
         'embedstream_searches_total{outcome="found"} 1.0',
     ):
         assert line in text.splitlines()

@@ -140,7 +140,7 @@ def test_others_have_their_turn_between_two_portions_of_a_long_list():
     permits=st.lists(st.booleans(), max_size=8),
 )
 def test_every_caller_gets_the_vectors_of_its_own_texts_in_order(lists, cap, width, permits):
-    device, batcher, callers = world(cap, width)
+    device, _batcher, callers = world(cap, width)
     wanted = {}
     for name, size in enumerate(lists):
         wanted[name] = list(range(10 * name, 10 * name + size))
@@ -151,7 +151,6 @@ def test_every_caller_gets_the_vectors_of_its_own_texts_in_order(lists, cap, wid
     assert callers.answers == wanted
     assert device.most_inside <= width
     assert all(0 < len(call) <= cap for call in device.calls)
-    batcher.close()
 
 
 @settings(max_examples=30, deadline=None)
@@ -278,28 +277,10 @@ def test_a_call_that_began_in_time_is_finished():
 # --- The end --------------------------------------------------------------------------------------------------------
 
 
-def test_closing_finishes_what_is_here_and_refuses_what_comes():
-    _, batcher, callers = world(cap=1)
-    callers.ask("list", ["0", "1", "2"])
-    callers.ask("other", ["3"])
-    closing = threading.Thread(target=batcher.close, daemon=True)
-    closing.start()
-    until(lambda: batcher._closed)
-    with pytest.raises(Outage, match="closing"):
-        batcher.encode(["4"])
-    assert closing.is_alive()
-    callers.finish()
-    closing.join(DEADLINE_S)
-    assert not closing.is_alive()
-    assert callers.answers == {"list": [0, 1, 2], "other": [3]}
-    batcher.close()
-
-
 def test_no_thread_is_left_behind():
     before = threading.active_count()
-    _, batcher, callers = world(cap=2)
+    _, _batcher, callers = world(cap=2)
     for name in range(6):
         callers.ask(name, [str(name)])
     callers.finish()
-    batcher.close()
     until(lambda: threading.active_count() == before)
