@@ -23,6 +23,7 @@ from compose.deployment import Deployment
 from compose.logs import log_to_stderr
 from compose.native.stack import DEFAULT_FOLDER, Stack
 from compose.operating import add_operating
+from compose.planning import add_planning
 from compose.printing import err, out, print_json
 from compose.run import ROLES, Announced, Role, run, stopping_on_signals
 from compose.settings import load
@@ -312,6 +313,7 @@ def _fail(sentence: str, status: int) -> None:
 
 add_operating(app, _deployment)
 add_upgrading(app, _deployment)
+add_planning(app, _deployment)
 
 if __name__ == "__main__":
     main()

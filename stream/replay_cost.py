@@ -1,8 +1,12 @@
 """What a replay will cost: chunks, device time, wall-clock, money and bytes, from a sample and a measured rate.
 
-The arithmetic is that of the chapter behind this project (its Section 4): chunks = documents × chunks a document;
-device seconds = chunks / rate; devices divide the wall-clock and not the bill. Bytes of vectors are 4 a dimension,
-before any index over them or quantization.
+The arithmetic is that of the chapter behind this project (its Section 2): chunks = documents × chunks a document;
+device seconds = chunks / rate; devices divide the wall-clock and not the bill. A first pass over a corpus is a replay
+of all of it.
+
+Bytes of vectors are 4 a dimension. With their index and what the engine needs besides, Qdrant's rule is half as much
+again (https://qdrant.tech/documentation/capacity-planning/); kept in memory quantized to a byte, they are a quarter
+(https://qdrant.tech/articles/scalar-quantization/).
 """
 
 from dataclasses import dataclass
@@ -11,6 +15,7 @@ from schemas.chunk_event import Json
 from stream.errors import Misuse
 
 _FLOAT_BYTES = 4
+_WITH_INDEX = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +69,39 @@ class ReplayCost:
     payload_bytes: int
     topic_bytes: int
 
+    @property
+    def device_hours(self) -> float:
+        """However many devices share them."""
+        return self.device_seconds / 3_600
+
+    @property
+    def single_device_days(self) -> float:
+        """Wall-clock of one device that does nothing else."""
+        return self.device_seconds / 86_400
+
+    @property
+    def indexed_bytes(self) -> int:
+        """Memory of the vectors with their index, by Qdrant's rule."""
+        return round(self.vector_bytes * _WITH_INDEX)
+
+    @property
+    def quantized_bytes(self) -> int:
+        """The vectors with a byte a dimension, beside the whole ones on disk."""
+        return self.vector_bytes // _FLOAT_BYTES
+
     def to_json(self) -> dict[str, Json]:
         return {
             "documents": self.documents,
             "chunks": self.chunks,
             "copied": self.copied,
             "embedded": self.embedded,
-            "device_hours": round(self.device_seconds / 3600, 4),
+            "device_hours": round(self.device_hours, 4),
+            "single_device_days": round(self.single_device_days, 4),
             "wall_seconds": round(self.wall_seconds, 1),
             "cost": None if self.cost is None else round(self.cost, 2),
             "vector_bytes": self.vector_bytes,
+            "indexed_bytes": self.indexed_bytes,
+            "quantized_bytes": self.quantized_bytes,
             "payload_bytes": self.payload_bytes,
             "topic_bytes": self.topic_bytes,
         }
@@ -98,7 +126,7 @@ def replay_cost(
         embedded=embedded,
         device_seconds=device_seconds,
         wall_seconds=device_seconds / means.devices / means.share,
-        cost=None if means.price is None else device_seconds / 3600 * means.price,
+        cost=None if means.price is None else device_seconds / 3_600 * means.price,
         vector_bytes=chunks * dimensions * _FLOAT_BYTES,
         payload_bytes=round(chunks * sampled.payload_bytes),
         topic_bytes=round(documents * sampled.event_bytes) if own_chunker else 0,

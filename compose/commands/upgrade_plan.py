@@ -13,7 +13,8 @@ from compose.commands.upgrade import opened
 from compose.deployment import Deployment
 from compose.pairs import Both
 from consumers.lineage_watch import current_lineages
-from operations.upgrade.sampling import Row, measured_rate, sample_of
+from operations.plan.rate import measured_rate
+from operations.upgrade.sampling import Row, sample_of
 from operations.upgrade.starting import check_startable
 from schemas.chunk_event import Json
 from schemas.identity import DocId, Version

@@ -4,8 +4,7 @@ The newest rows of the CDC topics stand for all. A row that cannot be read now i
 finds it among the dead letters.
 """
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import orjson
@@ -15,7 +14,6 @@ from schemas.chunk_event import ChunkEvent
 from stream.change import Upsert
 from stream.errors import Poison
 from stream.payload import live_payload
-from stream.points import DenseVector
 from stream.replay_cost import Sampled
 from stream.revision import Cutter
 from stream.text import embedded_text
@@ -69,22 +67,6 @@ def sample_of(rows: Iterable[Row], now: Cutter, then: Cutter, *, store_text: boo
         ),
         tuple(texts[:_MOST_TEXTS]),
     )
-
-
-def measured_rate(
-    encode: Callable[[Sequence[str]], Sequence[DenseVector]], texts: Sequence[str], seconds: float, batch: int = 256
-) -> float:
-    """Chunks a second of this machine's encoder on the sample, over about so many seconds; 0 without any text."""
-    if not texts:
-        return 0.0
-    encode(texts[: min(len(texts), 32)])  # the first call pays for what later ones do not
-    began, made = time.monotonic(), 0
-    while time.monotonic() - began < seconds:
-        for start in range(0, len(texts), batch):
-            made += len(encode(texts[start : start + batch]))
-            if time.monotonic() - began >= seconds:
-                break
-    return made / (time.monotonic() - began)
 
 
 def _payload_bytes(event: ChunkEvent, *, store_text: bool) -> int:

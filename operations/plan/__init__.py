@@ -1,0 +1,1 @@
+"""What embedding a corpus takes, before it is begun."""
