@@ -22,6 +22,8 @@ from sentence_transformers import SentenceTransformer
 from tokenizers import Encoding, Tokenizer
 from torch.nn.functional import normalize
 
+from adapters import bert_network
+from adapters.bert_network import BertNetwork
 from stream.ports import TextKind
 
 ROW_MULTIPLE = 8
@@ -50,12 +52,16 @@ class ForwardPass(Protocol):
         """``texts`` are without the prompt, which is put before each."""
 
 
+Network = Callable[[torch.Tensor, torch.Tensor | None, torch.Tensor | None], torch.Tensor]
+"""Token ids, type ids and mask (true where a token is), all (rows, tokens) → the last hidden state."""
+
+
 @dataclass(frozen=True, slots=True)
 class TokenPass:
     """The project's own loop. ``tokenizer`` truncates and does not pad; ``tail`` follows the pooling."""
 
     prompts: Mapping[TextKind, str]
-    network: Callable[..., Any]
+    network: Network
     tokenizer: Tokenizer
     pad_token: int
     pad_type: int
@@ -74,15 +80,12 @@ class TokenPass:
         masked = min(lengths) < longest
         blocks = masked and self.device.type != "cpu"
         width = -(-longest // ROW_MULTIPLE) * ROW_MULTIPLE if blocks else longest
-        features = {"input_ids": self._rectangle([row.ids for row in rows], width, self.pad_token)}
-        if self.with_types:
-            features["token_type_ids"] = self._rectangle([row.type_ids for row in rows], width, self.pad_type)
+        ids = self._rectangle([row.ids for row in rows], width, self.pad_token)
+        types = self._rectangle([row.type_ids for row in rows], width, self.pad_type) if self.with_types else None
         counts = torch.tensor(lengths, device=self.device)
         mask = torch.arange(width, device=self.device) < counts[:, None] if masked else None
-        if mask is not None:
-            features["attention_mask"] = mask.long()
         with torch.inference_mode():
-            hidden = self.network(**features, return_dict=True).last_hidden_state.float()
+            hidden = self.network(ids, types, mask).float()
             pooled = torch.cat([_pool(mode, hidden, mask, counts) for mode in self.pooling], dim=-1)
             sentence = {"sentence_embedding": pooled}
             for module in self.tail:
@@ -186,7 +189,7 @@ def own_pass(model: SentenceTransformer, tokenizer: Tokenizer, prompts: Mapping[
     accepted = transformer.model_forward_params
     return TokenPass(
         prompts=prompts,
-        network=transformer.model,
+        network=_network(transformer.model, model.device),
         tokenizer=tokenizer,
         pad_token=model.tokenizer.pad_token_id or 0,
         pad_type=model.tokenizer.pad_token_type_id,
@@ -196,6 +199,25 @@ def own_pass(model: SentenceTransformer, tokenizer: Tokenizer, prompts: Mapping[
         tail=tuple(_unit if type(module).__name__ == "Normalize" else module for module in tail),
         device=model.device,
     )
+
+
+def _network(module: torch.nn.Module, device: torch.device) -> Network:
+    """The own one for BERT on a CPU, where it says the same as the library's."""
+    if device.type == "cpu" and bert_network.fits(module):
+        own = BertNetwork(module)
+        if bert_network.agrees(own, module):
+            return own
+
+    def librarys(ids: torch.Tensor, types: torch.Tensor | None, mask: torch.Tensor | None) -> torch.Tensor:
+        features = {"input_ids": ids}
+        if types is not None:
+            features["token_type_ids"] = types
+        if mask is not None:
+            features["attention_mask"] = mask.long()
+        hidden: torch.Tensor = module(**features, return_dict=True).last_hidden_state
+        return hidden
+
+    return librarys
 
 
 def _modes(pooling: Any) -> tuple[str, ...]:  # noqa: ANN401 - the library ships no types

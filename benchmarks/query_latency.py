@@ -18,6 +18,7 @@ writes a picture and, beside it, the figures as JSON; otherwise nothing is writt
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -149,21 +150,23 @@ class WaitingBatcher(QueryBatcher):
         super()._run(batch)
 
 
-def capacity(ask: Ask, callers: int, seconds: float) -> float:
-    """Answers a second while so many callers ask again at once."""
+def capacity(ask: Ask, seconds: float) -> float:
+    """Texts a second that it answers while more are asked than it can answer, by the same clients as later on.
+
+    Callers that ask again at once would find more: whoever asks needs the processor too.
+    """
+    asked, answered = itertools.count(), itertools.count()
     end = time.perf_counter() + seconds
 
-    def asking(number: int) -> int:
-        asked = 0
+    def asking(_: int) -> None:
         while time.perf_counter() < end:
-            ask(QUERIES[(number + asked) % len(QUERIES)])
-            asked += 1
-        return asked
+            ask(QUERIES[next(asked) % len(QUERIES)])
+            if time.perf_counter() < end:
+                next(answered)
 
-    began = time.perf_counter()
-    with ThreadPoolExecutor(callers) as pool:
-        answers = sum(pool.map(asking, range(callers)))
-    return answers / (time.perf_counter() - began)
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(asking, range(CLIENTS)))
+    return next(answered) / seconds
 
 
 def arrivals(rate: float, seconds: float, chance: np.random.Generator) -> list[float]:
@@ -225,9 +228,8 @@ def main() -> None:
     sides: dict[str, Ask] = {WAYS["a"]: window.ask}
     sides.update({name: lambda text, to=batcher: to.encode([text]) for name, batcher in batchers.items()})
     ours = sides[WAYS["c"]]
-    callers = 2 * chosen.cap * queries.width
-    capacity(ours, callers, 1.0)  # to warm up
-    most = chosen.capacity or statistics.median(capacity(ours, callers, chosen.seconds / 2) for _ in range(3))
+    capacity(ours, 2.0)  # to warm up
+    most = chosen.capacity or statistics.median(capacity(ours, chosen.seconds / 2) for _ in range(3))
 
     chance = np.random.default_rng(chosen.seed)
     found: dict[float, dict[str, list[Measured]]] = {load: {name: [] for name in sides} for load in chosen.loads}
