@@ -7,7 +7,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := local,faust,test,check
+EXTRAS := local,faust,test,check,bench
 
 # Extra arguments: make test PYTEST_ARGS="tests/unit -x", make demo DEMO_ARGS="--quick".
 PYTEST_ARGS ?=
@@ -91,7 +91,7 @@ adapter-table: setup
 
 # Moves every pin to the newest version that goes together.
 constraints: setup
-	$(BIN)/uv pip compile pyproject.toml --extra local --extra faust --extra test --extra check --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra local --extra faust --extra test --extra check --extra bench --universal \
 	    --python-version 3.11 --upgrade --no-header --no-annotate --quiet --output-file constraints.txt
 	@$(BIN)/uv --version | sed 's/^uv \([^ ]*\).*/uv==\1/' >> constraints.txt
 
