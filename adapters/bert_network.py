@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, embedding, layer_norm, linear, scaled_dot_product_attention
 
-_LIKE = 0.999
+_LIKE = 0.9999
 """Cosine of two last hidden states of a token. The same sums of bfloat16 in another order are nearer."""
 
 
@@ -99,7 +99,10 @@ def fits(module: nn.Module) -> bool:
     if kind.__name__ != "BertModel" or not kind.__module__.startswith("transformers."):
         return False
     config = cast("Any", module).config
-    return not (config.is_decoder or config.add_cross_attention)
+    # A quantized or adapted part is no plain Linear, and a matrix of three needs one number format.
+    plain = all(type(part) is nn.Linear for layer in cast("Any", module).encoder.layer for part in _parts(layer))
+    one_format = len({parameter.dtype for parameter in module.parameters()}) == 1
+    return plain and one_format and not (config.is_decoder or config.add_cross_attention)
 
 
 def agrees(network: BertNetwork, module: nn.Module) -> bool:
@@ -112,6 +115,14 @@ def agrees(network: BertNetwork, module: nn.Module) -> bool:
         theirs = bert(input_ids=ids, attention_mask=mask.long(), return_dict=True).last_hidden_state
         nearness = cosine_similarity(network(ids, None, mask)[mask].float(), theirs[mask].float(), dim=-1)
     return bool(nearness.min() >= _LIKE)
+
+
+def _parts(layer: Any) -> list[nn.Module]:  # noqa: ANN401 - the library ships no types
+    attention = layer.attention
+    return [
+        *(attention.self.query, attention.self.key, attention.self.value),
+        *(attention.output.dense, layer.intermediate.dense, layer.output.dense),
+    ]
 
 
 def _spread(values: Tensor, there: Tensor, count: int) -> Tensor:

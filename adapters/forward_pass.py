@@ -11,6 +11,7 @@ the right of a token can change it, so each row is what it would be alone.
 A pass is not thread-safe on the device: its caller holds the device's gate around ``vectors``.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from adapters import bert_network
 from adapters.bert_network import BertNetwork
 from stream.ports import TextKind
 
+_LOG = logging.getLogger("embedstream.encoder")
 ROW_MULTIPLE = 8
 """Rows of different lengths are padded to a multiple of this, because matrix kernels of a GPU work in blocks. Those
 of a CPU gain nothing by it, and eight short queries cost a quarter less without.
@@ -203,10 +205,8 @@ def own_pass(model: SentenceTransformer, tokenizer: Tokenizer, prompts: Mapping[
 
 def _network(module: torch.nn.Module, device: torch.device) -> Network:
     """The own one for BERT on a CPU, where it says the same as the library's."""
-    if device.type == "cpu" and bert_network.fits(module):
-        own = BertNetwork(module)
-        if bert_network.agrees(own, module):
-            return own
+    if device.type == "cpu" and (own := _own_network(module)) is not None:
+        return own
 
     def librarys(ids: torch.Tensor, types: torch.Tensor | None, mask: torch.Tensor | None) -> torch.Tensor:
         features = {"input_ids": ids}
@@ -218,6 +218,19 @@ def _network(module: torch.nn.Module, device: torch.device) -> Network:
         return hidden
 
     return librarys
+
+
+def _own_network(module: torch.nn.Module) -> Network | None:
+    """None where it cannot be made of the module, or says otherwise: another version of the library may name its
+    parts differently, and a model that it can run is served all the same.
+    """
+    try:
+        if bert_network.fits(module):
+            own = BertNetwork(module)
+            return own if bert_network.agrees(own, module) else None
+    except (AttributeError, IndexError, RuntimeError, TypeError) as error:
+        _LOG.info("the library's network is used, because the own one cannot be made of it: %s", error)
+    return None
 
 
 def _modes(pooling: Any) -> tuple[str, ...]:  # noqa: ANN401 - the library ships no types

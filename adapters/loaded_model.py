@@ -69,6 +69,7 @@ def load_model(
         # The modules' own forward would pool and normalize in the weights' format.
         model = _load(files, place, torch.float32)
     _compare(model, contract)
+    _require_positions(model, contract)
     backend = model.tokenizer.backend_tokenizer
     counter, cutter = _copy(backend), _copy(backend)
     _compare_tokens(files, counter)
@@ -151,6 +152,23 @@ def _compare(model: SentenceTransformer, contract: EncodingContract) -> None:
                 f"The files of the model {contract.model} say {name} = {claimed!r}, sentence-transformers {value!r}; "
                 "state it in the model's own configuration files, or choose another model."
             )
+
+
+def _require_positions(model: SentenceTransformer, contract: EncodingContract) -> None:
+    """A table of learned positions has a last row: a longer text would fail at its turn, and on a GPU take the device
+    with it. Networks that compute positions have no such table.
+    """
+    embeddings = getattr(getattr(model[0], "model", None), "embeddings", None)
+    table = getattr(embeddings, "position_embeddings", None)
+    if not isinstance(table, torch.nn.Embedding):
+        return
+    # RoBERTa and its kin count from the row behind the padding's.
+    first = 0 if table.padding_idx is None else table.padding_idx + 1
+    if contract.max_tokens > table.num_embeddings - first:
+        raise Fatal(
+            f"The model {contract.model} states a maximum of {contract.max_tokens} tokens and has positions for "
+            f"{table.num_embeddings - first}; write that as max_seq_length into its sentence_bert_config.json."
+        )
 
 
 def _compare_tokens(files: ModelFiles, counter: Tokenizer) -> None:

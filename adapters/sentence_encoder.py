@@ -228,7 +228,7 @@ def _run(prepared: Prepared, batch: Sequence[int]) -> NDArray[np.float32]:
     """One micro-batch. Raises DeviceFull where memory is short, Fatal for whatever else the device says."""
     try:
         return prepared.vectors(batch)
-    except (MemoryError, RuntimeError) as error:
+    except (IndexError, MemoryError, RuntimeError) as error:
         what = str(error).strip().partition("\n")[0]
         full = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
             words in what for words in _OUT_OF_MEMORY

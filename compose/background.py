@@ -36,15 +36,20 @@ class Background:
         if self._every_s is not None:
             self._thread.start()
 
-    def stop(self) -> None:
-        """Ends it, and waits for the turn under way."""
+    def stop(self, within_s: float | None = None) -> None:
+        """Ends it, and waits for the turn under way, for ``within_s`` at most."""
         self._stopping.set()
-        self.join()
+        self.join(within_s)
 
     def join(self, within_s: float | None = None) -> None:
         """Waits for the thread's end, where it was started; None: as long as it takes."""
         if self._thread.ident is not None:
             self._thread.join(within_s)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def check(self) -> None:
         """Raises what the thread could not go on after."""

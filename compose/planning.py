@@ -40,7 +40,7 @@ def add_planning(app: typer.Typer, opened: Opened) -> None:
             float, typer.Option("--alike", min=0, max=1, help="Part of its chunks whose text is one of today's.")
         ] = 0.0,
         config: Annotated[Path | None, typer.Option("--config", help="For --measure.")] = None,
-        seconds: Annotated[float, typer.Option("--seconds", min=0, help="For --measure.")] = _MEASURE_S,
+        seconds: Annotated[float, typer.Option("--seconds", min=1, max=3600, help="For --measure.")] = _MEASURE_S,
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     ) -> None:
         """Say what embedding a corpus takes: chunks, device hours, wall-clock, cost, room; and an upgrade of it."""
@@ -48,13 +48,14 @@ def add_planning(app: typer.Typer, opened: Opened) -> None:
             raise Misuse("Give --rate, chunks a second of one device, or --measure, which finds it on this machine.")
         if measure:
             found = measured(opened(config), seconds)
-            rate, chunk_bytes = found.rate, chunk_bytes or found.chunk_bytes
-            dimensions = dimensions or found.dimensions
+            rate = found.rate
+            chunk_bytes = found.chunk_bytes if chunk_bytes is None else chunk_bytes
+            dimensions = found.dimensions if dimensions is None else dimensions
         corpus = Corpus(
             documents,
             chunks_per_document,
-            dimensions or _DIMENSIONS,
-            chunk_bytes or _CHUNK_BYTES,
+            _DIMENSIONS if dimensions is None else dimensions,
+            _CHUNK_BYTES if chunk_bytes is None else chunk_bytes,
             next_chunks,
             alike,
         )

@@ -7,7 +7,7 @@ group, index before the first record. It closes everything in reverse, whatever 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from adapters.kafka.consumer import KafkaConsumer
@@ -20,6 +20,7 @@ from compose.model import Profiles
 from compose.observer import Observer
 from compose.patrolling import patrolling
 from compose.sections import QuerySettings
+from compose.upcoming import Upcoming
 from compose.version import VERSION
 from compose.vital_signs import VitalSigns
 from compose.waiting import wait_until
@@ -36,13 +37,14 @@ from operations.audit.patrol import Beat
 from serving.api import QueryService
 from serving.handle import LiveIndex
 from serving.server import serve_queries
-from stream.errors import Fatal, Misuse, Outage
+from stream.errors import Misuse
 from stream.ports import IndexCatalog, Topics, Unframer
 from stream.query_batch import Batching
 from stream.revision import ChunkTopic
 
 _LOG = logging.getLogger("embedstream")
 _BEGUN_LOOK_S = 1.0
+_LAST_LOOK_S = 1.0
 _AUDIT_PATIENCE_S = 60.0
 """How long the continuous audit waits for the group to come by before it leaves a point unsettled."""
 
@@ -294,21 +296,13 @@ def run_query(
     pulse.start()
     with serve_queries(service, listen.host, listen.port) as server:
         ready(server.url)
-        while server.running and not stopping.wait(0.5):
-            _prepare(live, catalog, pairs)
-
-
-def _prepare(live: LiveIndex, catalog: IndexCatalog, collections: Iterable[str]) -> None:
-    """Whichever collection may be searched next is opened as soon as it exists, and forgotten once it is dropped; one
-    that cannot be opened is told by ``/readyz``, which lists those that are.
-    """
-    try:
-        there = {*catalog.collections()}
-        live.keep(there)
-        for collection in sorted({*collections} & there):
-            live.prepare(collection)
-    except (Outage, Fatal) as error:
-        _LOG.warning("The collection that may be searched next cannot be opened: %s", error)
+        upcoming = Upcoming(live, catalog, pairs).watching()
+        upcoming.start()
+        try:
+            while server.running and not stopping.wait(0.5):
+                upcoming.check()
+        finally:
+            upcoming.stop(within_s=_LAST_LOOK_S)
 
 
 def warn_of_open_keys(query: QuerySettings) -> None:

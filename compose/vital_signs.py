@@ -115,10 +115,10 @@ class VitalSigns(Background):
             _LOG.debug("The live page is told less: %s", error)
         self._seen = _Look(self._now_s(), lag, upgrade)
 
-    def stop(self) -> None:
+    def stop(self, within_s: float | None = _PARTING_S) -> None:
         """Ends it; a look that waits for a broker is not waited for."""
         self._ending.set()
-        self.join(_PARTING_S)
+        self.join(within_s)
 
     def _behind(self, topics: Topics) -> Behind:
         pair = self._searched()

@@ -117,7 +117,9 @@ class LiveIndex:
         self._open(collection)
 
     def keep(self, collections: Collection[str]) -> None:
-        """Forgets every other one: what is made again under the name of one that was dropped is opened anew."""
+        """Forgets every other one: what is made again under the name of one that was dropped is opened anew, where
+        a look fell in between. A generation's name is used again only by an upgrade that was retired and begun anew.
+        """
         with self._lock:
             self._handles = {name: handle for name, handle in self._handles.items() if name in collections}
 

@@ -9,6 +9,7 @@ again (https://qdrant.tech/documentation/capacity-planning/); kept in memory qua
 (https://qdrant.tech/articles/scalar-quantization/).
 """
 
+import math
 from dataclasses import dataclass
 
 from schemas.chunk_event import Json
@@ -110,9 +111,11 @@ class ReplayCost:
 def replay_cost(
     live_chunks: int, sampled: Sampled, means: Means, dimensions: int, *, copies: bool, own_chunker: bool
 ) -> ReplayCost:
-    """Of the whole, from the sample's proportions. Raises Misuse for a rate, number or share that is none."""
-    if means.rate <= 0 or means.devices < 1 or not 0 < means.share <= 1:
+    """Of the whole, from the sample's proportions. Raises Misuse for a rate, number, share or price that is none."""
+    if not 0 < means.rate < math.inf or means.devices < 1 or not 0 < means.share <= 1:
         raise Misuse("A replay needs a rate above 0, at least one device, and a share of it in (0, 1].")
+    if means.price is not None and not 0 <= means.price < math.inf:
+        raise Misuse("The price of a device hour is a number, 0 or more.")
     chunks = round(live_chunks * sampled.growth)
     copied = round(chunks * sampled.share_alike) if copies else 0
     embedded = chunks - copied

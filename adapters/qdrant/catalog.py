@@ -47,8 +47,15 @@ class QdrantCatalog:
         self._open: dict[str, QdrantIndex] = {}
 
     def collections(self) -> Sequence[str]:
+        with self._lock:
+            opened = {*self._open}
         found = self._connection.call("listing collections", lambda client: client.get_collections())
-        return sorted(collection.name for collection in found.collections)
+        names = sorted(collection.name for collection in found.collections)
+        # What another process dropped, and may make again in another manner. One opened since is not judged.
+        with self._lock:
+            for gone in opened.difference(names):
+                self._open.pop(gone, None)
+        return names
 
     def create(
         self, name: str, vector: VectorSpec, fields: Mapping[str, FieldType], metadata: Mapping[str, Json]

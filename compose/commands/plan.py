@@ -1,7 +1,6 @@
 """``embedstream plan``: what embedding a corpus takes, and what an upgrade of it will, before either is begun."""
 
 from dataclasses import dataclass
-from pydoc_data.topics import topics
 
 from compose.deployment import Deployment
 from operations.plan.rate import measured_rate
@@ -14,6 +13,9 @@ from stream.replay_cost import Means, ReplayCost, Sampled, replay_cost
 from stream.text import embedded_text
 
 _MOST_TEXTS = 4_096
+_MOST_CHUNKS = 10**15
+"""More than anybody has; beyond, bytes are no longer numbers that mean something."""
+_MOST_CHUNK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,7 @@ class Estimate:
 
 def estimated(corpus: Corpus, means: Means) -> Estimate:
     """Raises Misuse for numbers that describe no corpus, and for means that are none."""
-    if corpus.documents < 1 or corpus.chunks_per_document <= 0 or not 0 <= corpus.alike <= 1:
-        raise Misuse("A corpus has at least one document, above 0 chunks a document, and a share alike in [0, 1].")
-    if corpus.next_chunks_per_document is not None and corpus.next_chunks_per_document <= 0:
-        raise Misuse("Another chunking makes more than 0 chunks a document.")
+    _refuse_nonsense(corpus)
 
     def passed(then: float, alike: float, *, anew: bool) -> ReplayCost:
         chunks_now = round(corpus.documents * corpus.chunks_per_document)
@@ -81,6 +80,18 @@ def estimated(corpus: Corpus, means: Means) -> Estimate:
     )
 
 
+def _refuse_nonsense(corpus: Corpus) -> None:
+    following = corpus.next_chunks_per_document
+    for chunks in (corpus.chunks_per_document, corpus.chunks_per_document if following is None else following):
+        # A comparison with what is no number is false, so it is said from the good side.
+        if not (corpus.documents >= 1 and chunks > 0 and corpus.documents * chunks <= _MOST_CHUNKS):
+            raise Misuse("A corpus has at least one document, above 0 chunks a document, and at most 10¹⁵ chunks.")
+    if not 0 <= corpus.alike <= 1:
+        raise Misuse("The share of chunks alike is between 0 and 1.")
+    if corpus.dimensions < 1 or not 1 <= corpus.chunk_bytes <= _MOST_CHUNK_BYTES:
+        raise Misuse("A vector has at least one dimension, and a chunk a text of 1 byte to 16 MiB.")
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """``rate`` in chunks a second; ``chunk_bytes`` is the mean of the texts that it was measured on."""
@@ -92,6 +103,9 @@ class Measured:
 
 def measured(deployment: Deployment, seconds: float) -> Measured:
     """What this machine's encoder makes of Python's own manual, cut as the configuration says."""
+    # Half a megabyte that no other command needs.
+    from pydoc_data.topics import topics  # noqa: PLC0415
+
     cutter, bulk = deployment.cutter, deployment.profiles.bulk
     title = cutter.embedded_title(None)
     texts: list[str] = []

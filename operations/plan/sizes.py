@@ -12,6 +12,7 @@ from stream.payload import live_payload
 _DOCUMENT = DocId("documents/1234567890")
 _VERSION = Version(1_234_567_890)
 _NOW_MS = 1_700_000_000_000
+_PROBED_BYTES = 1_024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,15 @@ class Sizes:
 
 def sizes(chunk_bytes: int, *, store_text: bool = True) -> Sizes:
     """Of chunks whose text has so many bytes, without a title and fields of the user's own."""
-    one, two = (_event(count, chunk_bytes) for count in (1, 2))
+    taken = min(chunk_bytes, _PROBED_BYTES)
+    one, two = (_event(count, taken) for count in (1, 2))
     payload = len(orjson.dumps(live_payload(one, 0, one.chunks[0], store_text=store_text)))
     bytes_of_one, bytes_of_two = (len(chunk_codec.encode(event)) for event in (one, two))
-    return Sizes(payload, 2 * bytes_of_one - bytes_of_two, bytes_of_two - bytes_of_one)
+    # A longer text is so many bytes more, and nothing else.
+    rest = chunk_bytes - taken
+    return Sizes(
+        payload + (rest if store_text else 0), 2 * bytes_of_one - bytes_of_two, bytes_of_two - bytes_of_one + rest
+    )
 
 
 def _event(count: int, chunk_bytes: int) -> ChunkEvent:

@@ -71,6 +71,17 @@ def test_one_that_computes_otherwise_does_not_agree():
     assert not agrees(network, other)
 
 
+def test_parts_that_are_no_plain_linear_maps_or_of_two_formats_are_left_to_the_library():
+    class Adapted(torch.nn.Linear):
+        pass
+
+    adapted, mixed = bert(), bert()
+    adapted.encoder.layer[1].attention.self.value = Adapted(32, 32)
+    mixed.encoder.layer[0].output.dense.to(torch.bfloat16)
+    assert not fits(adapted)
+    assert not fits(mixed)
+
+
 def test_a_decoder_or_another_network_is_left_to_the_library():
     assert not fits(bert(is_decoder=True))
     assert not fits(torch.nn.Linear(2, 2))

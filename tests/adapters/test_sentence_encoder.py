@@ -12,6 +12,7 @@ from models import REAL_MODEL, build_tiny_model
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
+from adapters import forward_pass
 from adapters.encoding_contract import read_contract
 from adapters.forward_pass import ModulePass, TokenPass
 from adapters.model_files import ModelFiles
@@ -143,7 +144,7 @@ def test_a_prompt_that_is_left_out_of_the_pooling_is_left_out(tmp_path, load):
 def test_truncated_dimensions_are_the_librarys(tmp_path, load):
     folder = build_tiny_model(tmp_path / "tiny")
     (folder / "config_sentence_transformers.json").write_text('{"truncate_dim": 10}')
-    encoder, model = load(folder), reference(folder)
+    encoder, model = load(folder, number_format="float32"), reference(folder)
     vectors = encoder.encode("passage", passages(4, 9))
     assert vectors[0].values.shape == (10,)
     np.testing.assert_allclose(np.stack([v.values for v in vectors]), model.encode(passages(4, 9)), atol=1e-5)
@@ -164,7 +165,7 @@ def test_long_texts_are_cut_where_the_library_cuts_them(tmp_path, load, side):
     settings_file.write_text(
         settings_file.read_text().rstrip().removesuffix("}") + f', "truncation_side": "{side}"}}'
     )
-    encoder, model = load(folder), reference(folder)
+    encoder, model = load(folder, number_format="float32"), reference(folder)
     assert encoder.contract.truncation_side == side
     sample = passages(25, 40, 300)
     assert cosines(encoder.encode("passage", sample), model.encode_document(sample)).min() >= 0.99999
@@ -298,6 +299,25 @@ def test_a_length_that_the_library_reports_otherwise_is_refused(tmp_path, load, 
     monkeypatch.setattr("adapters.encoding_contract._max_tokens", lambda *_: 77)
     with pytest.raises(Fatal, match="max_tokens = 77"):
         load(folder)
+
+
+def test_a_length_beyond_the_networks_positions_is_refused(tmp_path, load):
+    with pytest.raises(Fatal, match="states a maximum of 600 tokens and has positions for 512"):
+        load(build_tiny_model(tmp_path / "long", max_seq_length=600))
+    assert load(build_tiny_model(tmp_path / "full", max_seq_length=512)).contract.max_tokens == 512
+
+
+def test_where_the_own_network_cannot_be_made_the_librarys_serves(tmp_path, load, monkeypatch):
+    folder = build_tiny_model(tmp_path / "model")
+    texts = ["one sentence", "and another one that is longer"]
+    own = load(folder).encode("passage", texts)
+
+    def renamed(module):
+        raise AttributeError("'BertModel' object has no attribute 'embeddings'")
+
+    monkeypatch.setattr(forward_pass, "BertNetwork", renamed)
+    librarys = load(folder).encode("passage", texts)
+    assert cosines(*(np.stack([vector.values for vector in each]) for each in (own, librarys))).min() > 0.999
 
 
 def test_the_number_of_threads_is_the_operators(tiny_folder, digests):

@@ -83,7 +83,18 @@ def test_what_is_alike_is_copied_and_the_text_stays_as_long_as_it_is(plan):
         ((), "Give --rate"),
         (("--rate", 0), "rate above 0"),
         (("--rate", 1, "--devices", 0), "at least one device"),
-        (("--rate", 1, "--next-chunks-per-document", 0), "more than 0 chunks"),
+        (("--rate", 1, "--next-chunks-per-document", 0), "above 0 chunks"),
+        (("--rate", "nan"), "rate above 0"),
+        (("--rate", "inf"), "rate above 0"),
+        (("--rate", 1, "--price", "inf"), "price of a device hour"),
+        (("--rate", 1, "--price", "nan"), "--price"),
+        (("--rate", 1, "--next-chunks-per-document", "nan"), "at most 10¹⁵ chunks"),
+        (("--rate", 1, "--next-chunks-per-document", 1e300), "at most 10¹⁵ chunks"),
+        (("--rate", 1, "--alike", "nan"), "alike"),
+        (("--rate", 1, "--dimensions", 0), "at least one dimension"),
+        (("--rate", 1, "--chunk-bytes", -5), "16 MiB"),
+        (("--rate", 1, "--chunk-bytes", 10**12), "16 MiB"),
+        (("--measure", "--seconds", 0), "--seconds"),
         (("--rate", 1, "--alike", 2), "--alike"),
     ],
 )
@@ -119,12 +130,25 @@ def test_the_encoder_of_this_machine_is_measured(plan, tmp_path):
         """
     )
     status, said = plan(
-        "--documents", 10, "--chunks-per-document", 2, "--measure", "--seconds", 0.2, "--config", config, "--json"
+        "--documents", 10, "--chunks-per-document", 2, "--measure", "--seconds", 1, "--config", config, "--json"
     )
     told = json.loads(said.out)
     assert status == 0, said.err
     assert told["chunks_per_second"] > 0
     assert told["first"]["vector_bytes"] == 20 * 32 * 4
+
+
+@pytest.mark.parametrize("chunks", ["nan", "inf", "-1", "0"])
+def test_chunks_a_document_are_a_number(plan, chunks):
+    status, printed = plan("--documents", 10, f"--chunks-per-document={chunks}", "--rate", 1)
+    assert status == 2
+    assert "above 0 chunks" in printed.err
+
+
+def test_a_long_text_is_as_long_as_if_it_had_been_encoded():
+    for chunk_bytes in (1_000, 1_025, 5_000_000):
+        event = sizes(chunk_bytes).event_chunk
+        assert event - chunk_bytes == pytest.approx(sizes(1_000).event_chunk - 1_000, abs=8)
 
 
 def test_an_event_grows_with_its_chunks_and_a_chunk_with_its_text():

@@ -89,6 +89,19 @@ def test_a_field_that_another_process_declared_is_found(double, enter):
     assert [hit.id for hit in opened.search(EAST, 3, Filter(must=(Between("price", gte=3, lte=3),)))] == [chunk("a")]
 
 
+def test_a_collection_that_another_process_dropped_and_made_anew_is_opened_anew(double, enter):
+    reader, owner = enter(double), enter(double)
+    owner.create("docs", SPEC, {}, {})
+    before = reader.open("docs")
+    owner.drop("docs")
+    assert reader.collections() == []
+    owner.create("docs", VectorSpec("other-model", 3), {}, {})
+    after = reader.open("docs")
+    assert after is not before
+    assert reader.open("docs") is after
+    assert after.vector == VectorSpec("other-model", 3)
+
+
 def test_a_strict_server_is_told_that_versions_are_compared_without_an_index(serve, enter):
     double = serve(ServerState(strict=True))
     catalog = enter(double)
