@@ -1,13 +1,13 @@
 # Two commands on a machine that has Python 3.11 or later and make: `make demo` and `make test`.
 # Everything else is installed into .venv, at the versions of constraints.txt.
 
-.PHONY: setup test check simulate replay chaos soak demo adapter-table constraints clean
+.PHONY: setup test check simulate replay chaos soak bench bench-quick bench-gpu demo adapter-table constraints clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-EXTRAS := local,faust,test,check,bench
+EXTRAS := local,faust,test,check,bench,openvino
 
 # Extra arguments: make test PYTEST_ARGS="tests/unit -x", make demo DEMO_ARGS="--quick".
 PYTEST_ARGS ?=
@@ -23,6 +23,8 @@ BUG ?=
 MINUTES ?= 20
 CHAOS_ARGS ?=
 SOAK_ARGS ?=
+# Names of benchmarks (B2 B5), and --into FOLDER.
+BENCH_ARGS ?=
 
 # Downloads are large: a slow line is not an error.
 export UV_HTTP_TIMEOUT ?= 300
@@ -34,6 +36,8 @@ help:
 	@echo "make replay  one history, step by step                           (SEED=... BUG=...)"
 	@echo "make chaos   real kills on real servers, again and again         (MINUTES=20)"
 	@echo "make soak    half an hour of arrivals above what the embedder can do   (SOAK_ARGS=\"--minutes 30\")"
+	@echo "make bench   every benchmark, about an hour                      (BENCH_ARGS=\"B1 B5\")"
+	@echo "make bench-quick  all of them, small, under a minute"
 	@echo "make check   lint, format, types, layers"
 	@echo "make setup   .venv with pinned versions; the others do it when needed"
 	@echo "make clean   stops the local stack and removes its data and all caches"
@@ -75,6 +79,13 @@ replay: setup
 chaos: setup
 	PYTHONPATH=tests $(BIN)/python -m chaos.campaign --minutes $(MINUTES) $(CHAOS_ARGS)
 
+# Speed, as ratios of two sides in one run: docs/performance.md.
+bench: setup
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+bench-quick: setup
+	$(BIN)/python -m benchmarks --quick $(BENCH_ARGS)
+
 # Memory, queues and lag under constant and bursty arrival.
 soak: setup
 	PYTHONPATH=tests $(BIN)/python -m soak.campaign $(SOAK_ARGS)
@@ -91,7 +102,7 @@ adapter-table: setup
 
 # Moves every pin to the newest version that goes together.
 constraints: setup
-	$(BIN)/uv pip compile pyproject.toml --extra local --extra faust --extra test --extra check --extra bench --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra local --extra faust --extra test --extra check --extra bench --extra openvino --universal \
 	    --python-version 3.11 --upgrade --no-header --no-annotate --quiet --output-file constraints.txt
 	@$(BIN)/uv --version | sed 's/^uv \([^ ]*\).*/uv==\1/' >> constraints.txt
 

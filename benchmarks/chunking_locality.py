@@ -4,7 +4,7 @@ The documents are the topics of Python's own ``pydoc_data``. An edit replaces a 
 one behind it; documents are drawn alike (``--weigh``: by their length, which is what hurts a strategy without
 anchors). A passage is changed if its text was not among the document's passages before: it has to be embedded.
 
-    python benchmarks/chunking_locality.py [--edits 2000] [--min-tokens 48] [--max-tokens 200] [--weigh] [--seed 1]
+    python -m benchmarks.chunking_locality [--edits 2000] [--min-tokens 48] [--max-tokens 200] [--weigh] [--seed 1]
 """
 
 import argparse

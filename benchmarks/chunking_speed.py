@@ -5,7 +5,7 @@ with the spans of its tokens. All sides run in turn, round after round, on the s
 the machine does meets all of them; medians and their ratio to the limit are printed. ``--one`` joins the documents
 into a single one of ``--megabytes``, to show that time is linear.
 
-    python benchmarks/chunking_speed.py [--rounds 5] [--min-tokens 48] [--max-tokens 200] [--one --megabytes 8]
+    python -m benchmarks.chunking_speed [--rounds 5] [--min-tokens 48] [--max-tokens 200] [--one --megabytes 8]
 """
 
 import argparse

@@ -4,7 +4,7 @@ The texts are the topics of Python's own ``pydoc_data``, cut into passages of mi
 sides encode the same texts in interleaved rounds, so that whatever else the machine does meets both; medians and
 their ratio are printed, with the smallest cosine between the two sides' vectors.
 
-    python benchmarks/encoding.py [--chunks 192] [--rounds 5] [--budget 1024] [--number-format auto] [--threads 2]
+    python -m benchmarks.encoding [--chunks 192] [--rounds 5] [--budget 1024] [--number-format auto] [--threads 2]
 """
 
 import argparse

@@ -10,7 +10,7 @@ parts of the *capacity*: the texts a second that (c) encodes while its line is n
 round, on the same arrivals and texts; the medians of their quantiles over the rounds are printed with their ratios.
 A side marked ``*`` cannot do the load: its line grew until the arrivals ended, and its figures with it.
 
-    python benchmarks/query_latency.py [--seconds 10] [--rounds 5] [--loads 0.3 0.6 0.9] [--window-ms 2 5] \
+    python -m benchmarks.query_latency [--seconds 10] [--rounds 5] [--loads 0.3 0.6 0.9] [--window-ms 2 5] \
         [--plot docs/query-latency.svg]
 
 ``--window-ms`` adds sides like (c) in which a batch that comes out of the line waits so long for more. ``--plot``
@@ -32,12 +32,12 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the query service runs; read when torch is imported
 
 import numpy as np
-from latency_plot import picture
 from rich.console import Console
 from rich.table import Table
 
 from adapters.model_files import resolve
 from adapters.sentence_encoder import SentenceEncoder
+from benchmarks.latency_plot import picture
 from serving.batcher import QueryBatcher
 from stream.points import DenseVector
 from stream.query_batch import Batching

@@ -1,0 +1,1 @@
+"""Speed, as ratios of two sides in one run: ``python -m benchmarks``."""
